@@ -1,0 +1,1 @@
+"""The change feed: a service announces what it committed, others follow at their own pace."""

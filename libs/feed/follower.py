@@ -1,0 +1,251 @@
+"""Follows another service's feed: effects and cursor commit together, so that redelivery is harmless."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import asyncpg
+import grpc
+from nhip.feed.v1 import service_pb2, service_pb2_grpc
+from prometheus_client import Counter, Gauge
+from sqlalchemy import text
+
+from libs.database.engine import Database
+from libs.database.statements import Statement
+from libs.database.transactions import Writer
+from libs.feed.log import PARTITIONS, Cursor
+
+LAG = Gauge("nhip_feed_lag_seconds", "Age of the oldest change that a follower has not applied.", ["source", "feed"])
+APPLIED = Counter("nhip_feed_changes_applied_total", "Changes that a follower has applied.", ["source", "feed"])
+FAILURES = Counter("nhip_feed_failures_total", "Batches that a follower could not apply.", ["source", "feed"])
+
+LEASE_SECONDS = 10
+FIRST_RETRY_SECONDS = 0.2
+LAST_RETRY_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+Apply = Callable[[Writer, Sequence[service_pb2.Change]], Awaitable[None]]
+
+ENSURE = Statement(
+    "feed.ensure_cursor",
+    text(
+        "INSERT INTO feed_cursors (source, feed, group_number) VALUES (:source, :feed, CAST(:group_number AS smallint)) "
+        "ON CONFLICT DO NOTHING"
+    ),
+)
+LEASE = Statement(
+    "feed.lease",
+    text(
+        """
+        UPDATE feed_cursors
+        SET leased_by = :owner, leased_until = now() + CAST(:seconds AS double precision) * interval '1 second'
+        WHERE source = :source AND feed = :feed AND group_number = CAST(:group_number AS smallint)
+          AND (leased_by = :owner OR leased_until < now())
+        RETURNING cursor
+        """
+    ),
+)
+ADVANCE = Statement(
+    "feed.advance",
+    text(
+        """
+        UPDATE feed_cursors
+        SET cursor = CAST(:cursor AS text), updated_at = now(),
+            leased_until = now() + CAST(:seconds AS double precision) * interval '1 second'
+        WHERE source = :source AND feed = :feed AND group_number = CAST(:group_number AS smallint)
+          AND leased_by = :owner AND cursor = :previous
+        """
+    ),
+)
+RELEASE = Statement(
+    "feed.release",
+    text(
+        "UPDATE feed_cursors SET leased_until = to_timestamp(0) "
+        "WHERE source = :source AND feed = :feed AND group_number = CAST(:group_number AS smallint) AND leased_by = :owner"
+    ),
+)
+
+
+class LeaseLostError(Exception):
+    """Another replica follows this group now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What a service follows, and what it does with it."""
+
+    source: str
+    feed: str
+    apply: Apply
+    # Called with the writer before a rebuild from a snapshot: empties the projection.
+    reset: Callable[[Writer], Awaitable[None]] | None = None
+    # Called after each batch has committed: refreshes what a process holds in memory.
+    applied: Callable[[Sequence[service_pb2.Change]], Awaitable[None]] | None = None
+    # Into how many groups the partitions are divided among replicas.
+    groups: int = 1
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far the projection has come, for reads that want to be at least as fresh as a position."""
+
+    cursor: Cursor = Cursor()
+    caught_up: bool = False
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def advance(self, cursor: Cursor, *, caught_up: bool) -> None:
+        """The projection now stands here."""
+        async with self._changed:
+            self.cursor = max(self.cursor, cursor)
+            self.caught_up = caught_up
+            self._changed.notify_all()
+
+    async def reached(self, cursor: Cursor, seconds: float) -> bool:
+        """Waits until the projection stands at or after the cursor; False when that takes longer than `seconds`."""
+        try:
+            async with asyncio.timeout(seconds), self._changed:
+                await self._changed.wait_for(lambda: self.cursor >= cursor)
+        except TimeoutError:
+            return False
+        return True
+
+
+class Follower:
+    """Follows one subscription until stopped: reconnects, backs off, rebuilds from a snapshot when its cursor expired."""
+
+    def __init__(
+        self,
+        database: Database,
+        subscription: Subscription,
+        stub: "service_pb2_grpc.FeedServiceAsyncStub",
+        credentials: Callable[[], Sequence[tuple[str, str]]],
+        owner: str,
+    ) -> None:
+        """`owner` names this replica and stays the same when its process restarts, so that it takes its lease up at once."""
+        self._database = database
+        self._subscription = subscription
+        self._stub = stub
+        self._credentials = credentials
+        self._owner = owner
+        self.progress = [Progress() for _ in range(subscription.groups)]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begins to follow."""
+        self._tasks = [asyncio.create_task(self._follow(group)) for group in range(self._subscription.groups)]
+
+    async def stop(self) -> None:
+        """Stops after the batch in hand has committed or rolled back."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            async with self._database.writing() as writer:
+                for group in range(self._subscription.groups):
+                    await writer.execute(RELEASE, owner=self._owner, **self._place(group))
+
+    @property
+    def name(self) -> str:
+        """The feed followed, as positions name it: `identity/keys`."""
+        return f"{self._subscription.source}/{self._subscription.feed}"
+
+    def _place(self, group: int) -> dict[str, object]:
+        return {"source": self._subscription.source, "feed": self._subscription.feed, "group_number": group}
+
+    async def _follow(self, group: int) -> None:
+        pause = FIRST_RETRY_SECONDS
+        while True:
+            started = time.monotonic()
+            try:
+                await self._follow_once(group)
+            except LeaseLostError:
+                pause = LAST_RETRY_SECONDS
+            except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.OUT_OF_RANGE:
+                    await self._rebuild_or_report(group)
+                elif error.code() not in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
+                    log.warning("feed %s broke off: %s", self.name, error.code().name)
+            except Exception:
+                FAILURES.labels(self._subscription.source, self._subscription.feed).inc()
+                log.exception("a batch of feed %s could not be applied; it will be tried again", self.name)
+            if time.monotonic() - started > LAST_RETRY_SECONDS:
+                pause = FIRST_RETRY_SECONDS
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LAST_RETRY_SECONDS)
+
+    async def _follow_once(self, group: int) -> None:
+        cursor = await self._lease(group)
+        await self.progress[group].advance(Cursor.parse(cursor), caught_up=False)
+        groups = self._subscription.groups
+        partitions = [] if groups == 1 else [number for number in range(PARTITIONS) if number % groups == group]
+        request = service_pb2.FollowRequest(feed=self._subscription.feed, cursor=cursor, partitions=partitions)
+        stream = self._stub.Follow(request, metadata=tuple(self._credentials()), wait_for_ready=True)
+        lag = LAG.labels(self._subscription.source, self._subscription.feed)
+        renewed = time.monotonic()
+        try:
+            async for response in stream:
+                if response.changes:
+                    cursor = await self._apply(group, cursor, response)
+                    renewed = time.monotonic()
+                    newest = response.changes[-1].recorded_at.ToDatetime(UTC)
+                    lag.set(0.0 if response.caught_up else (datetime.now(UTC) - newest).total_seconds())
+                else:
+                    lag.set(0.0)
+                    if time.monotonic() - renewed > LEASE_SECONDS / 3:
+                        await self._lease(group)
+                        renewed = time.monotonic()
+                await self.progress[group].advance(Cursor.parse(response.cursor), caught_up=response.caught_up)
+        finally:
+            stream.cancel()
+
+    async def _lease(self, group: int) -> str:
+        async with self._database.writing() as writer:
+            await writer.execute(ENSURE, **self._place(group))
+            rows = await writer.change(LEASE, owner=self._owner, seconds=LEASE_SECONDS, **self._place(group))
+        if not rows:
+            raise LeaseLostError
+        return str(rows[0]["cursor"])
+
+    async def _apply(self, group: int, cursor: str, response: service_pb2.FollowResponse) -> str:
+        async with self._database.writing() as writer:
+            await self._subscription.apply(writer, response.changes)
+            await self._advance(writer, group, cursor, response.cursor)
+        APPLIED.labels(self._subscription.source, self._subscription.feed).inc(len(response.changes))
+        if self._subscription.applied is not None:
+            await self._subscription.applied(response.changes)
+        return response.cursor
+
+    async def _advance(self, writer: Writer, group: int, previous: str, cursor: str) -> None:
+        moved = await writer.execute(
+            ADVANCE, owner=self._owner, previous=previous, cursor=cursor, seconds=LEASE_SECONDS, **self._place(group)
+        )
+        if moved != 1:
+            raise LeaseLostError
+
+    async def _rebuild_or_report(self, group: int) -> None:
+        if self._subscription.reset is None:
+            log.error("feed %s has dropped changes that were not applied here, and has no snapshot", self.name)
+            return
+        log.warning("feed %s has dropped changes that were not applied here; rebuilding from a snapshot", self.name)
+        await self.rebuild(group)
+
+    async def rebuild(self, group: int = 0) -> None:
+        """Replaces the projection by the source's present state, in one transaction."""
+        if self._subscription.reset is None:
+            raise RuntimeError(f"feed {self.name} has no way to be rebuilt")
+        previous = await self._lease(group)
+        stream = self._stub.Snapshot(
+            service_pb2.SnapshotRequest(feed=self._subscription.feed), metadata=tuple(self._credentials())
+        )
+        async with self._database.writing() as writer:
+            await self._subscription.reset(writer)
+            async for response in stream:
+                if response.changes:
+                    await self._subscription.apply(writer, response.changes)
+                if response.cursor:
+                    await self._advance(writer, group, previous, response.cursor)

@@ -1,0 +1,1 @@
+"""The life of a service process, and the stages that every call passes."""

@@ -1,0 +1,184 @@
+"""One call in progress: who calls, what it touches, how long it may take."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from nhip.audit.v1 import events_pb2, resources_pb2
+from opentelemetry import trace
+from sqlalchemy import text
+
+from libs.access.caller import ANONYMOUS, Caller
+from libs.database.statements import Statement
+from libs.database.transactions import Writer
+from libs.errors import AlreadyExistsError
+from libs.ids import new_id
+from libs.runtime.policy import Method, value_at
+
+ACCESS_FEED = "access"
+# An entry names at most so many resources; the count tells the rest.
+MAX_NAMED = 100
+OUTCOME = resources_pb2.AccessOutcome
+
+FIND_ANSWER = Statement(
+    "requests.find",
+    text(
+        "SELECT method, request_hash, response FROM remembered_requests "
+        "WHERE subject = :subject AND request_id = :request_id"
+    ),
+)
+REMEMBER_ANSWER = Statement(
+    "requests.remember",
+    text(
+        "INSERT INTO remembered_requests (subject, request_id, method, request_hash, response) "
+        "VALUES (:subject, :request_id, :method, :request_hash, :response)"
+    ),
+)
+
+
+class ReplayedAnswer(Exception):  # noqa: N818 it is no error: the request was carried out before
+    """The answer that an earlier request with the same id was given."""
+
+    def __init__(self, response: bytes) -> None:
+        super().__init__()
+        self.response = response
+
+
+class Call:
+    """What a handler knows of the call that it answers. Also what the transaction does around itself for the call."""
+
+    def __init__(self, method: Method, context: grpc.aio.ServicerContext[Any, Any], draining: Draining) -> None:
+        self.method = method
+        self.context = context
+        self.caller: Caller = ANONYMOUS
+        # The request of a unary call; None while a client streams.
+        self.request: Message | None = None
+        self.requests: AsyncIterator[Message] | None = None
+        self.started_at = datetime.now(UTC)
+        self.is_recorded = False
+        self.positions: dict[str, tuple[int, int]] = {}
+        self._draining = draining
+        self._persons: dict[str, None] = {}
+        self._registrations: dict[str, None] = {}
+        self._resources: list[str] = []
+        self._resource_count = 0
+        self.citizen_key = ""
+
+    @property
+    def is_draining(self) -> bool:
+        """True when the process is about to stop: long streams end."""
+        return self._draining.has_begun
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The call's metadata; the last value of a repeated key."""
+        pairs = self.context.invocation_metadata() or ()
+        return {str(key): value if isinstance(value, str) else "" for key, value in pairs}
+
+    def touch(self, *, person: str = "", registration: str = "", resource: str = "", citizen_key: str = "") -> None:
+        """Notes whose data the call reads or writes, for the audit log."""
+        if person:
+            self._persons[person] = None
+        if registration:
+            self._registrations[registration] = None
+        if resource:
+            self._resource_count += 1
+            if len(self._resources) < MAX_NAMED:
+                self._resources.append(resource)
+        if citizen_key:
+            self.citizen_key = citizen_key
+
+    def access_event(self, outcome: int, reason: str = "") -> events_pb2.AccessEvent:
+        """What the audit log is told of this call."""
+        request, method, caller = self.request, self.method, self.caller
+        if request is not None:
+            self.touch(
+                person=value_at(request, method.person_field),
+                registration=value_at(request, method.registration_field),
+            )
+        event = events_pb2.AccessEvent(
+            event_id=new_id(),
+            service=method.service,
+            method=method.name,
+            action=method.audit_action,  # type: ignore[arg-type]  # an enum's number
+            outcome=outcome,  # type: ignore[arg-type]  # an enum's number
+            reason=reason,
+            caller_subject=caller.subject,
+            caller_kind=caller.kind.value,
+            organization_id=caller.organization_id,
+            purpose=caller.purpose,  # type: ignore[arg-type]  # an enum's number
+            break_glass_reason=caller.break_glass_reason,
+            citizen_key=self.citizen_key or caller.citizen_key,
+            person_ids=self._persons,
+            registration_ids=list(self._registrations)[:MAX_NAMED],
+            resources=self._resources,
+            resource_count=self._resource_count,
+            trace_id=_trace_id(),
+        )
+        event.occurred_at.FromDatetime(self.started_at)
+        return event
+
+    async def opened(self, writer: Writer) -> None:
+        """Answers a repeated request with what it was answered before."""
+        request_id = self._request_id
+        if not request_id:
+            return
+        await writer.lock(f"request/{self.caller.subject}/{request_id}")
+        row = await writer.fetch_one(FIND_ANSWER, subject=self.caller.subject, request_id=request_id)
+        if row is None:
+            return
+        if row["method"] != self.method.path or row["request_hash"] != self._request_hash:
+            raise AlreadyExistsError("REQUEST_ID_REUSED", "this request_id was used for a different request")
+        raise ReplayedAnswer(row["response"])
+
+    async def committing(self, writer: Writer) -> None:
+        """Announces the access in the transaction that makes it."""
+        if self.method.is_audited and not self.is_recorded:
+            event = self.access_event(OUTCOME.ACCESS_OUTCOME_GRANTED)
+            writer.announce(ACCESS_FEED, event.event_id, event, is_new=True)
+
+    def committed(self, positions: dict[str, tuple[int, int]]) -> None:
+        """Notes where the feeds stand now, for readers who want to be as fresh."""
+        if self.method.is_audited:
+            self.is_recorded = True
+        self.positions.update(positions)
+
+    async def remember(self, writer: Writer, response: Message) -> None:
+        """Stores the answer under the request's id."""
+        if self._request_id:
+            await writer.execute(
+                REMEMBER_ANSWER,
+                subject=self.caller.subject,
+                request_id=self._request_id,
+                method=self.method.path,
+                request_hash=self._request_hash,
+                response=response.SerializeToString(),
+            )
+
+    @property
+    def _request_id(self) -> str:
+        if not self.method.has_request_id or self.request is None:
+            return ""
+        return str(self.request.request_id)  # type: ignore[attr-defined]  # the policy says that it has the field
+
+    @property
+    def _request_hash(self) -> bytes:
+        assert self.request is not None  # noqa: S101 only unary requests carry a request_id
+        return hashlib.sha256(self.request.SerializeToString(deterministic=True)).digest()
+
+
+class Draining:
+    """Whether the process has begun to stop."""
+
+    def __init__(self) -> None:
+        self.has_begun = False
+
+
+def _trace_id() -> str:
+    context = trace.get_current_span().get_span_context()
+    return f"{context.trace_id:032x}" if context.is_valid else ""

@@ -1,0 +1,84 @@
+"""Channels to other services, with retries for what may be repeated and the trace carried on."""
+
+from collections.abc import Mapping
+
+import grpc
+import orjson
+from google.protobuf.descriptor import ServiceDescriptor
+from opentelemetry.propagate import inject
+
+from libs.access.tokens import SERVICE_TOKEN_SECONDS, service_token
+from libs.clock import system_clock
+from libs.runtime.policy import methods_of
+
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+
+
+def service_config(services: tuple[ServiceDescriptor, ...]) -> str:
+    """gRPC's service config: round robin over replicas, and retries for idempotent methods only."""
+    names = [
+        {"service": service.full_name, "method": method.name}
+        for service in services
+        for method in methods_of(service)
+        if method.is_idempotent and not method.is_server_streaming and not method.is_client_streaming
+    ]
+    retry = {
+        "maxAttempts": 4,
+        "initialBackoff": "0.1s",
+        "maxBackoff": "1s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    config: dict[str, object] = {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.2},
+    }
+    if names:
+        config["methodConfig"] = [{"name": names, "retryPolicy": retry}]
+    return orjson.dumps(config).decode()
+
+
+def open_channel(address: str, *services: ServiceDescriptor) -> grpc.aio.Channel:
+    """A channel to one service of the platform."""
+    return grpc.aio.insecure_channel(
+        address,
+        options=(
+            ("grpc.service_config", service_config(services)),
+            ("grpc.enable_retries", 1),
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            # A peer that vanished without a word is noticed.
+            ("grpc.keepalive_time_ms", 20_000),
+            ("grpc.keepalive_timeout_ms", 5_000),
+            ("grpc.max_reconnect_backoff_ms", 1_000),
+            ("grpc.initial_reconnect_backoff_ms", 100),
+        ),
+    )
+
+
+class ServiceCredentials:
+    """The metadata by which this service shows itself to others; renewed before it expires."""
+
+    def __init__(self, platform_key: bytes, service: str) -> None:
+        self._platform_key = platform_key
+        self._service = service
+        self._token = ""
+        self._renew_at = 0.0
+
+    def __call__(self) -> tuple[tuple[str, str], ...]:
+        """Authorization metadata, with the trace context."""
+        now = system_clock().timestamp()
+        if now >= self._renew_at:
+            self._token = service_token(self._platform_key, self._service)
+            self._renew_at = now + SERVICE_TOKEN_SECONDS / 2
+        return outgoing(f"Bearer {self._token}")
+
+
+def outgoing(authorization: str, extra: Mapping[str, str] | None = None) -> tuple[tuple[str, str], ...]:
+    """Metadata of an outgoing call: who calls, and the trace that the call belongs to."""
+    carrier: dict[str, str] = {}
+    inject(carrier)
+    if authorization:
+        carrier["authorization"] = authorization
+    carrier.update(extra or {})
+    return tuple(carrier.items())
