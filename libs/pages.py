@@ -18,12 +18,12 @@ class PageTokens:
     def __init__(self, key: bytes) -> None:
         self._key = hashlib.sha256(b"page-tokens" + key).digest()
 
-    def write(self, position: Any, *query: object) -> str:  # noqa: ANN401 any JSON value
+    def write(self, position: Any, *query: object) -> str:
         """A token for the page after `position` (any JSON value) of the query that the other arguments name."""
         payload = orjson.dumps(position)
         return base64.urlsafe_b64encode(self._sign(payload, query) + payload).decode().rstrip("=")
 
-    def read(self, token: str, *query: object) -> Any:  # noqa: ANN401 any JSON value
+    def read(self, token: str, *query: object) -> Any:
         """The position in a token; None for the empty token.
 
         Raises InvalidArgumentError, reason PAGE_TOKEN_INVALID, for a token that was changed or is of another query.

@@ -56,7 +56,7 @@ class Scopes:
 @lru_cache(maxsize=4096)
 def _parse_scopes(text: str) -> Scopes:
     names = frozenset(text.split())
-    fhir = set()
+    fhir: set[tuple[str, str]] = set()
     for name in names:
         context, slash, grant = name.partition("/")
         resource_type, dot, letters = grant.partition(".")

@@ -36,7 +36,9 @@ class VerificationKey:
     not_after: float
 
 
-def sign(private_key: Ed25519PrivateKey, key_id: str, caller: Caller, token_id: str, *, now: float, seconds: int) -> str:
+def sign(
+    private_key: Ed25519PrivateKey, key_id: str, caller: Caller, token_id: str, *, now: float, seconds: int
+) -> str:
     """A signed access token that says what `caller` says, valid for `seconds` from `now`."""
     claims: dict[str, Any] = {
         "iss": ISSUER,

@@ -11,7 +11,7 @@ class TransactionId(UserDefinedType[int]):
 
     cache_ok = True
 
-    def get_col_spec(self, **_: Any) -> str:  # noqa: ANN401 SQLAlchemy's own signature
+    def get_col_spec(self, **_: Any) -> str:
         """The name in DDL and casts."""
         return "xid8"
 

@@ -78,7 +78,9 @@ def _upgrade(url: str, service: str) -> None:
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
         connection.commit()
         with EnvironmentContext(
-            config, script, fn=lambda revision, _: script._upgrade_revs("head", revision)  # type: ignore[arg-type]  # noqa: SLF001 the hook Alembic's own command uses
+            config,
+            script,
+            fn=lambda revision, _: script._upgrade_revs("head", revision),  # noqa: SLF001 the hook Alembic's own command uses
         ) as environment:
             # A transaction per revision: one that was cut off leaves those before it done.
             environment.configure(connection=connection, transaction_per_migration=True)

@@ -42,15 +42,16 @@ class Reader:
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
 
-    async def fetch(self, statement: Statement, **parameters: Any) -> list[asyncpg.Record]:  # noqa: ANN401 SQL values
+    async def fetch(self, statement: Statement, **parameters: Any) -> list[asyncpg.Record]:
         """All rows."""
-        return await self._connection.fetch(statement.sql, *statement.arguments(parameters))
+        rows: list[asyncpg.Record] = await self._connection.fetch(statement.sql, *statement.arguments(parameters))
+        return rows
 
-    async def fetch_one(self, statement: Statement, **parameters: Any) -> asyncpg.Record | None:  # noqa: ANN401 SQL values
+    async def fetch_one(self, statement: Statement, **parameters: Any) -> asyncpg.Record | None:
         """The first row, or None."""
         return await self._connection.fetchrow(statement.sql, *statement.arguments(parameters))
 
-    async def fetch_value(self, statement: Statement, **parameters: Any) -> Any:  # noqa: ANN401 SQL values
+    async def fetch_value(self, statement: Statement, **parameters: Any) -> Any:
         """The first column of the first row, or None."""
         return await self._connection.fetchval(statement.sql, *statement.arguments(parameters))
 
@@ -90,17 +91,17 @@ class Writer(Reader):
         await self._connection.execute(LOCK.sql, *LOCK.arguments({"hashes": hashes}))
         self._locked.update(wanted)
 
-    async def execute(self, statement: Statement, **parameters: Any) -> int:  # noqa: ANN401 SQL values
+    async def execute(self, statement: Statement, **parameters: Any) -> int:
         """Runs a statement; the number of rows it changed."""
         self._has_written = True
         status = await self._connection.execute(statement.sql, *statement.arguments(parameters))
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
-    async def change(self, statement: Statement, **parameters: Any) -> list[asyncpg.Record]:  # noqa: ANN401 SQL values
+    async def change(self, statement: Statement, **parameters: Any) -> list[asyncpg.Record]:
         """Runs a statement that changes rows and returns some (RETURNING)."""
         self._has_written = True
-        return await self._connection.fetch(statement.sql, *statement.arguments(parameters))
+        return await self.fetch(statement, **parameters)
 
     async def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Appends rows by COPY, the fastest way in."""

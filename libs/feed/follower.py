@@ -94,7 +94,7 @@ class Subscription:
 class Progress:
     """How far the projection has come, for reads that want to be at least as fresh as a position."""
 
-    cursor: Cursor = Cursor()
+    cursor: Cursor = field(default_factory=Cursor)
     caught_up: bool = False
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 

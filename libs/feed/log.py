@@ -10,7 +10,20 @@ Two traps are closed here and in `libs.database.transactions`:
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, MetaData, SmallInteger, Table, Text, func, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    func,
+    text,
+)
 
 from libs.database.columns import TransactionId
 from libs.database.statements import Statement
@@ -133,7 +146,9 @@ TRIM = Statement(
 
 HORIZON = Statement(
     "feed.horizon",
-    text("SELECT CAST(CAST(transaction AS text) AS bigint) AS transaction, position FROM feed_horizons WHERE feed = :feed"),
+    text(
+        "SELECT CAST(CAST(transaction AS text) AS bigint) AS transaction, position FROM feed_horizons WHERE feed = :feed"
+    ),
 )
 
 

@@ -42,9 +42,7 @@ class FeedServer:
         self._database = database
         self._feeds = feeds
 
-    async def Follow(  # noqa: N802 the RPC's name
-        self, request: service_pb2.FollowRequest, call: Call
-    ) -> AsyncIterator[service_pb2.FollowResponse]:
+    async def Follow(self, request: service_pb2.FollowRequest, call: Call) -> AsyncIterator[service_pb2.FollowResponse]:
         """Streams what commits after the cursor until the follower goes."""
         feed = self._feed(request.feed)
         try:
@@ -76,7 +74,7 @@ class FeedServer:
         finally:
             self._database.signal.unsubscribe(feed.name, event)
 
-    async def Snapshot(  # noqa: N802 the RPC's name
+    async def Snapshot(
         self, request: service_pb2.SnapshotRequest, call: Call
     ) -> AsyncIterator[service_pb2.SnapshotResponse]:
         """Streams the present state, then the cursor from which Follow goes on."""

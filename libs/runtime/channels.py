@@ -15,7 +15,7 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 
 def service_config(services: tuple[ServiceDescriptor, ...]) -> str:
-    """gRPC's service config: round robin over replicas, and retries for idempotent methods only."""
+    """GRPC's service config: round robin over replicas, and retries for idempotent methods only."""
     names = [
         {"service": service.full_name, "method": method.name}
         for service in services

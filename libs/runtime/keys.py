@@ -86,9 +86,7 @@ def _key(row: asyncpg.Record) -> VerificationKey:
     public_key = jwt.PyJWK.from_json(row["jwk"]).key
     if not isinstance(public_key, Ed25519PublicKey):
         raise TypeError("identity signs with Ed25519 keys only")
-    return VerificationKey(
-        row["key_id"], public_key, row["not_before"].timestamp(), row["not_after"].timestamp()
-    )
+    return VerificationKey(row["key_id"], public_key, row["not_before"].timestamp(), row["not_after"].timestamp())
 
 
 async def store_key(writer: Writer, event: events_pb2.KeyEvent) -> None:

@@ -91,12 +91,10 @@ def _rpc_handler(method: Method, handler: Callable[[Call], Any], draining: Drain
         call.requests = requests
         return await handler(call)  # type: ignore[no-any-return]  # a Handler
 
-    codec = {
-        "request_deserializer": method.request_class.FromString,
-        "response_serializer": method.response_class.SerializeToString,
-    }
+    read: Callable[[bytes], Any] = method.request_class.FromString
+    write: Callable[[Any], bytes] = method.response_class.SerializeToString
     if method.is_client_streaming:
-        return grpc.stream_unary_rpc_method_handler(from_stream, **codec)
+        return grpc.stream_unary_rpc_method_handler(from_stream, read, write)
     if method.is_server_streaming:
-        return grpc.unary_stream_rpc_method_handler(from_unary, **codec)
-    return grpc.unary_unary_rpc_method_handler(from_unary, **codec)
+        return grpc.unary_stream_rpc_method_handler(from_unary, read, write)
+    return grpc.unary_unary_rpc_method_handler(from_unary, read, write)

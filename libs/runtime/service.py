@@ -224,15 +224,15 @@ def main(service: str, build: Build, arguments: Sequence[str] | None = None) -> 
     """`serve` or `migrate`. Exit codes: 0 done, 1 refused or failed, 2 wrong usage."""
     words = sys.argv[1:] if arguments is None else arguments
     if list(words) not in (["serve"], ["migrate"]):
-        print(f"usage: python -m services.{service} serve | migrate", file=sys.stderr)
+        sys.stderr.write(f"usage: python -m services.{service} serve | migrate\n")
         return 2
     try:
         settings = Settings.read(service)
         if words[0] == "migrate":
-            print(f"{service} stands at {migrate(settings.database_url, service)}")
+            sys.stdout.write(f"{service} stands at {migrate(settings.database_url, service)}\n")
         else:
             uvloop.run(_serve(settings, build))
     except (SettingsError, NhipError) as error:
-        print(f"{service}: {error}", file=sys.stderr)
+        sys.stderr.write(f"{service}: {error}\n")
         return 1
     return 0

@@ -73,7 +73,9 @@ def start_logging(service: str, level: str) -> None:
 def start_tracing(service: str, instance: str) -> TracerProvider:
     """Spans go out by OTLP when OTEL_EXPORTER_OTLP_ENDPOINT is set; without it only the trace ids live on, in logs."""
     resource = Resource.create({"service.namespace": "nhip", "service.name": service, "service.instance.id": instance})
-    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
+    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "") or os.environ.get(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", ""
+    )
     ratio = float(os.environ.get("OTEL_TRACES_SAMPLER_ARG", "") or DEFAULT_SAMPLING)
     sampler = ParentBased(TraceIdRatioBased(ratio)) if endpoint else ALWAYS_OFF
     provider = TracerProvider(resource=resource, sampler=sampler, shutdown_on_exit=False)

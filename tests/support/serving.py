@@ -58,11 +58,11 @@ class Running:
         """The service's own database."""
         return self.process.ground.database
 
-    def stub(self, stub_class: Any) -> Any:  # noqa: ANN401 any generated stub
+    def stub(self, stub_class: Any) -> Any:
         """A stub of the service: `running.stub(service_pb2_grpc.RecordsServiceStub)`."""
         return stub_class(self.channel)
 
-    def token(  # noqa: PLR0913 one argument for each thing a token says
+    def token(
         self,
         *,
         scopes: str = "",
@@ -77,7 +77,9 @@ class Running:
         """Metadata with an access token that says this."""
         caller = Caller(kind, subject, organization, Scopes.parse(scopes), purpose, citizen_key, reason)
         now = datetime.now(UTC).timestamp()
-        return (("authorization", f"Bearer {sign(_private_key, TEST_KEY_ID, caller, new_id(), now=now, seconds=seconds)}"),)
+        return (
+            ("authorization", f"Bearer {sign(_private_key, TEST_KEY_ID, caller, new_id(), now=now, seconds=seconds)}"),
+        )
 
     def as_service(self, name: str) -> tuple[tuple[str, str], ...]:
         """Metadata of another service of the platform."""
@@ -97,7 +99,9 @@ async def serving(
     """Serves until the block ends. Peers that are not given point nowhere: followers wait for them in vain."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = secrets or make_secrets(Path(scratch, "secrets"))
-        everywhere = {name: "127.0.0.1:9" for name in ("identity", "patient_index", "records", "claims", "surveillance", "exchange", "audit")}
+        everywhere = dict.fromkeys(
+            ("identity", "patient_index", "records", "claims", "surveillance", "exchange", "audit"), "127.0.0.1:9"
+        )
         settings = Settings(
             service=service,
             listen="127.0.0.1:0",

@@ -1,0 +1,1 @@
+"""From protos/ to libs/contracts, and the checks between."""

@@ -14,6 +14,7 @@ RELEASED = PROTOS / "released.binpb"
 
 
 def main() -> int:
+    """Checks, or declares a release; the exit code of the worst check."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--release", action="store_true", help="declare today's contracts as released")
     if parser.parse_args().release:

@@ -52,15 +52,23 @@ def generate(target: Path) -> None:
 
 
 def _differences(left: Path, right: Path) -> list[str]:
-    names = {path.relative_to(root) for root in (left, right) for path in root.rglob("*.py*") if "__pycache__" not in path.parts}
+    names = {
+        path.relative_to(root)
+        for root in (left, right)
+        for path in root.rglob("*.py*")
+        if "__pycache__" not in path.parts
+    }
     return sorted(
         str(name)
         for name in names
-        if not ((left / name).exists() and (right / name).exists() and filecmp.cmp(left / name, right / name, shallow=False))
+        if not (
+            (left / name).exists() and (right / name).exists() and filecmp.cmp(left / name, right / name, shallow=False)
+        )
     )
 
 
 def main() -> int:
+    """Generates, or compares; 1 on a difference."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare only; exit 1 on a difference")
     arguments = parser.parse_args()

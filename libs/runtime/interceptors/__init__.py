@@ -1,14 +1,14 @@
 """The stages that every call passes, outermost first, and why each stands where it stands.
 
-    tracing      first, so that everything after it carries the trace
-    metrics      sees every call, refused ones too, with its final status
-    errors       below metrics, so that metrics count statuses; above all that raises
-    deadlines    a call without one is refused before it costs anything; time to answer is left
-    audit        above access, so that refusals are recorded too; below errors, since recording may fail
-    access       who calls, and whether they may; nothing of the request is looked at before
-    validation   the fields' rules, before any handler sees them
-    freshness    waits until projections are as fresh as the caller asks; last, since only valid calls may wait
-    replay       answers a repeated request_id with its first answer
+tracing      first, so that everything after it carries the trace
+metrics      sees every call, refused ones too, with its final status
+errors       below metrics, so that metrics count statuses; above all that raises
+deadlines    a call without one is refused before it costs anything; time to answer is left
+audit        above access, so that refusals are recorded too; below errors, since recording may fail
+access       who calls, and whether they may; nothing of the request is looked at before
+validation   the fields' rules, before any handler sees them
+freshness    waits until projections are as fresh as the caller asks; last, since only valid calls may wait
+replay       answers a repeated request_id with its first answer
 """
 
 from collections.abc import Awaitable, Callable, Sequence

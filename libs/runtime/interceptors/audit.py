@@ -31,8 +31,7 @@ class AccessLog:
 
     async def stop(self) -> None:
         """Appends what waits, and stops."""
-        while self._waiting:
-            await asyncio.sleep(0.01)
+        await asyncio.gather(*(done for _, done in self._waiting), return_exceptions=True)
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -53,18 +52,23 @@ class AccessLog:
                 self._wake.clear()
             if not batch:
                 continue
-            try:
-                async with self._database.writing() as writer:
-                    for event, _ in batch:
-                        writer.announce(ACCESS_FEED, event.event_id, event, is_new=True)
-            except Exception as error:  # noqa: BLE001 every waiting call learns of it and fails
-                for _, done in batch:
-                    if not done.done():
-                        done.set_exception(error)
-            else:
-                for _, done in batch:
-                    if not done.done():
-                        done.set_result(None)
+            error = await self._append_all([event for event, _ in batch])
+            for _, done in batch:
+                if done.done():
+                    continue
+                if error is None:
+                    done.set_result(None)
+                else:
+                    done.set_exception(error)
+
+    async def _append_all(self, events: list[events_pb2.AccessEvent]) -> Exception | None:
+        try:
+            async with self._database.writing() as writer:
+                for event in events:
+                    writer.announce(ACCESS_FEED, event.event_id, event, is_new=True)
+        except Exception as error:  # noqa: BLE001 every waiting call learns of it and fails
+            return error
+        return None
 
 
 class Audit:

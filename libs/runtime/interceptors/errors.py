@@ -34,12 +34,12 @@ class Errors:
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 translated = database_error(error)
                 if translated is None:
-                    status = _unknown(method)
+                    status = _unknown(method, error)
                 else:
                     log.warning("%s met a database that is not there: %s", method.label, type(error).__name__)
                     status = to_status(translated)
-            except Exception:  # noqa: BLE001 whatever it is, the caller learns nothing of it and we everything
-                status = _unknown(method)
+            except Exception as error:  # noqa: BLE001 whatever it is, the caller learns nothing of it and we everything
+                status = _unknown(method, error)
             await call.context.abort_with_status(rpc_status.to_status(status))
             raise AssertionError("abort_with_status raises")
 
@@ -67,8 +67,8 @@ def database_error(error: BaseException) -> NhipError | None:
     return None
 
 
-def _unknown(method: Method) -> status_pb2.Status:
-    log.exception("%s failed for an unknown reason", method.label)
+def _unknown(method: Method, error: Exception) -> status_pb2.Status:
+    log.error("%s failed for an unknown reason", method.label, exc_info=error)
     return status_pb2.Status(code=code_pb2.INTERNAL, message="internal error; it has been noted")
 
 

@@ -29,6 +29,7 @@ class Freshness:
 
     def wrap(self, method: Method, handler: Handler) -> Handler:
         """See the module."""
+        del method
 
         async def fresh(call: Call) -> Message | None:
             wanted = call.metadata.get(HEADER, "")

@@ -17,12 +17,14 @@ _validator = protovalidate.Validator()
 def violations_of(message: Message) -> list[FieldViolation]:
     """What is wrong with a message; the values themselves are not repeated."""
     return [
-        FieldViolation(_path(violation.proto.field), violation.proto.rule_id.upper().replace(".", "_"), violation.proto.message)
+        FieldViolation(
+            _path(violation.proto.field), violation.proto.rule_id.upper().replace(".", "_"), violation.proto.message
+        )
         for violation in _validator.collect_violations(message)
     ]
 
 
-def _path(path: Any) -> str:  # noqa: ANN401 protovalidate's own message type is not exported
+def _path(path: Any) -> str:
     parts = []
     for element in path.elements:
         subscript = element.subscript
@@ -44,6 +46,7 @@ class Validation:
 
     def wrap(self, method: Method, handler: Handler) -> Handler:
         """See the module."""
+        del method
 
         async def checked(call: Call) -> Message | None:
             if call.request is not None:

@@ -264,16 +264,20 @@ class SubmitClaimResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CLAIM_FIELD_NUMBER: _builtins.int
+    IS_CREATED_FIELD_NUMBER: _builtins.int
+    is_created: _builtins.bool
+    """False when the same claim was there already."""
     @_builtins.property
     def claim(self) -> _resources_pb2.Claim: ...
     def __init__(
         self,
         *,
         claim: _resources_pb2.Claim | None = ...,
+        is_created: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "is_created", b"is_created"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
