@@ -1,0 +1,79 @@
+# The platform from a clone: needs git, make and Python 3.11, 3.12 or 3.13; everything else is fetched into .uv and .venv.
+
+UV_VERSION := 0.13.9
+SEED ?= 1
+
+# The newest of the Pythons that the platform runs on, the one called python3 first.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	"$$python" -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
+	&& "$$python" -c 'import sys; print(sys.executable)' && break; done)
+
+# A uv on the PATH is used when it is at least as new as ours.
+UV := $(shell uv --version 2>/dev/null | awk -v need=$(UV_VERSION) '{ split($$2, have, "."); split(need, want, "."); \
+	for (i = 1; i <= 3; i++) { if (have[i] + 0 > want[i] + 0) { print "uv"; exit } \
+	if (have[i] + 0 < want[i] + 0) exit } print "uv" }')
+ifeq ($(UV),)
+UV := .uv/bin/uv
+UV_NEEDED := .uv/version-$(UV_VERSION)
+endif
+
+# Never another interpreter than the one found, and none downloaded.
+export UV_PYTHON := $(PYTHON)
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := .venv
+# An environment that is active in the caller's shell is not ours.
+unexport VIRTUAL_ENV
+
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check journey bench protos fmt clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/ready ## start the platform, sample data, the journey; serve until Ctrl-C
+	@exec $(BIN)/nhip run
+
+test: .venv/ready ## the whole suite, on two workers
+	@exec $(BIN)/python -m pytest -n 2
+
+check: .venv/ready ## formatting, lints, types, import rules, contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tools.protos.generate --check
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.protos.check
+
+journey: .venv/ready ## one citizen through a platform of its own, on free ports: make journey SEED=7
+	@exec $(BIN)/nhip journey --fresh --seed $(SEED)
+
+bench: .venv/ready ## the benchmarks, each beside its raw limit; writes build/bench/
+	@exec $(BIN)/nhip bench
+
+protos: .venv/ready ## generate libs/contracts from protos/
+	$(BIN)/python -m tools.protos.generate
+
+fmt: .venv/ready ## format the code and the protos
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only --quiet .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/buf format -w protos
+
+clean: ## remove the environment and what was built; the data in .nhip stay
+	rm -rf .venv .uv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# The environment, as uv.lock says. `uv sync` is quick when nothing changed, but not as quick as not asking.
+.venv/ready: pyproject.toml uv.lock $(UV_NEEDED)
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11, 3.12 or 3.13 on the PATH" >&2; exit 1; }
+	$(UV) sync --locked --quiet
+	@touch $@
+
+# uv itself, from the package index, into a directory of its own; without venv or ensurepip, by pip --target.
+.uv/version-$(UV_VERSION):
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11, 3.12 or 3.13 on the PATH" >&2; exit 1; }
+	@rm -rf .uv
+	@$(PYTHON) -m venv .uv 2>/dev/null && .uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
+	  || { rm -rf .uv && $(PYTHON) -m pip install --quiet --disable-pip-version-check --target .uv uv==$(UV_VERSION); }
+	@test -x $(UV)
+	@touch $@
