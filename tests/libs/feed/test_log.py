@@ -95,6 +95,33 @@ async def test_a_reader_under_eight_writers_sees_each_change_once_and_each_key_i
         assert len(seen) == WRITERS * CHANGES_EACH
 
 
+async def test_changes_of_a_key_arrive_in_the_order_of_their_commits_whichever_transaction_began_to_write_first(postgres):
+    async with ground_database(postgres, "CREATE TABLE counters (key text PRIMARY KEY, version bigint)") as database:
+        first_has_its_number = asyncio.Event()
+
+        async def count_up(writer) -> None:
+            rows = await writer.change(COUNT_UP, key="key")
+            writer.announce("exchange", "key", ExchangeEvent(import_id=str(rows[0]["version"])))
+
+        async def second() -> None:
+            await first_has_its_number.wait()
+            async with database.writing() as writer:
+                await writer.lock("key")
+                await count_up(writer)
+
+        overtaking = asyncio.create_task(second())
+        async with database.writing() as writer:
+            await writer.lock("key")
+            # From here on the transaction has its number; without the lock the second would commit the key before it.
+            await writer.change(COUNT_UP, key="another")
+            first_has_its_number.set()
+            await asyncio.wait([overtaking], timeout=0.3)
+            await count_up(writer)
+        await overtaking
+        versions = [ExchangeEvent.FromString(row["event"]).import_id for row in await read_after(database, Cursor())]
+        assert versions == ["1", "2"]
+
+
 async def test_a_key_that_was_not_locked_cannot_be_announced(postgres):
     async with ground_database(postgres) as database:
         with pytest.raises(RuntimeError, match="without the lock"):
