@@ -53,14 +53,20 @@ class NhipError(Exception):
         fields: Sequence[FieldViolation] = (),
         metadata: Mapping[str, str] | None = None,
         retry_after_seconds: float | None = None,
+        is_refusal: bool = False,
     ) -> None:
-        """`reason` is UPPER_SNAKE_CASE and stable; clients decide by it. `message` is for a reader."""
+        """`reason` is UPPER_SNAKE_CASE and stable; clients decide by it. `message` is for a reader.
+
+        `is_refusal`: the audit log is to know that the caller was refused, although the caller learns something else, such
+        as that there is no such thing.
+        """
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.fields = tuple(fields)
         self.metadata = dict(metadata or {})
         self.retry_after_seconds = retry_after_seconds
+        self.is_refusal = is_refusal
 
 
 class InvalidArgumentError(NhipError):

@@ -193,7 +193,7 @@ class Follower:
                     cursor = await self._apply(group, cursor, response)
                     renewed = time.monotonic()
                     newest = response.changes[-1].recorded_at.ToDatetime(UTC)
-                    lag.set(0.0 if response.caught_up else (datetime.now(UTC) - newest).total_seconds())
+                    lag.set((datetime.now(UTC) - newest).total_seconds())
                 else:
                     lag.set(0.0)
                     if time.monotonic() - renewed > LEASE_SECONDS / 3:

@@ -61,7 +61,7 @@ class FeedServer:
                 rows = await self._read(feed.name, cursor, partitions, batch_size)
                 if rows:
                     cursor = Cursor(rows[-1]["transaction"], rows[-1]["position"])
-                    yield _response(rows, cursor, caught_up=len(rows) < batch_size)
+                    yield _response(rows, cursor)
                     quiet_since = None
                     continue
                 if await self._is_pending(feed.name, cursor):
@@ -142,8 +142,9 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
         return
 
 
-def _response(rows: list[asyncpg.Record], cursor: Cursor, *, caught_up: bool) -> service_pb2.FollowResponse:
-    response = service_pb2.FollowResponse(cursor=str(cursor), caught_up=caught_up)
+def _response(rows: list[asyncpg.Record], cursor: Cursor) -> service_pb2.FollowResponse:
+    # Whether more waits, behind an open transaction too, the next look tells: a heartbeat follows when nothing does.
+    response = service_pb2.FollowResponse(cursor=str(cursor))
     for row in rows:
         change = response.changes.add(
             position=row["position"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,8 @@ from libs.runtime.policy import Method, value_at
 ACCESS_FEED = "access"
 # An entry names at most so many resources; the count tells the rest.
 MAX_NAMED = 100
+# A call about more registrations is told of in several events: nobody whose data it touched is left out.
+MAX_REGISTRATIONS = 200
 OUTCOME = resources_pb2.AccessOutcome
 
 FIND_ANSWER = Statement(
@@ -52,7 +55,7 @@ class ReplayedAnswer(Exception):  # noqa: N818 it is no error: the request was c
 class Call:
     """What a handler knows of the call that it answers. Also what the transaction does around itself for the call."""
 
-    def __init__(self, method: Method, context: grpc.aio.ServicerContext[Any, Any], draining: Draining) -> None:
+    def __init__(self, method: Method, context: grpc.aio.ServicerContext[Any, Any], host: Host) -> None:
         self.method = method
         self.context = context
         self.caller: Caller = ANONYMOUS
@@ -62,7 +65,7 @@ class Call:
         self.started_at = datetime.now(UTC)
         self.is_recorded = False
         self.positions: dict[str, tuple[int, int]] = {}
-        self._draining = draining
+        self._host = host
         self._persons: dict[str, None] = {}
         self._registrations: dict[str, None] = {}
         self._resources: list[str] = []
@@ -72,7 +75,7 @@ class Call:
     @property
     def is_draining(self) -> bool:
         """True when the process is about to stop: long streams end."""
-        return self._draining.has_begun
+        return self._host.is_draining
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -93,14 +96,24 @@ class Call:
         if citizen_key:
             self.citizen_key = citizen_key
 
-    def access_event(self, outcome: int, reason: str = "") -> events_pb2.AccessEvent:
-        """What the audit log is told of this call."""
-        request, method, caller = self.request, self.method, self.caller
+    def access_events(self, outcome: int, reason: str = "") -> list[events_pb2.AccessEvent]:
+        """What the audit log is told of this call: one event, or several where it touched many registrations."""
+        request, method = self.request, self.method
         if request is not None:
             self.touch(
                 person=value_at(request, method.person_field),
                 registration=value_at(request, method.registration_field),
             )
+        registrations = list(self._registrations)
+        first = self._access_event(outcome, reason, registrations[:MAX_REGISTRATIONS])
+        first.person_ids.extend(self._persons)
+        first.resources.extend(self._resources)
+        starts = range(MAX_REGISTRATIONS, len(registrations), MAX_REGISTRATIONS)
+        more = (registrations[start : start + MAX_REGISTRATIONS] for start in starts)
+        return [first, *(self._access_event(outcome, reason, chunk) for chunk in more)]
+
+    def _access_event(self, outcome: int, reason: str, registrations: list[str]) -> events_pb2.AccessEvent:
+        method, caller = self.method, self.caller
         event = events_pb2.AccessEvent(
             event_id=new_id(),
             service=method.service,
@@ -114,9 +127,7 @@ class Call:
             purpose=caller.purpose,  # type: ignore[arg-type]  # an enum's number
             break_glass_reason=caller.break_glass_reason,
             citizen_key=self.citizen_key or caller.citizen_key,
-            person_ids=self._persons,
-            registration_ids=list(self._registrations)[:MAX_NAMED],
-            resources=self._resources,
+            registration_ids=registrations,
             resource_count=self._resource_count,
             trace_id=_trace_id(),
         )
@@ -139,8 +150,8 @@ class Call:
     async def committing(self, writer: Writer) -> None:
         """Announces the access in the transaction that makes it."""
         if self.method.is_audited and not self.is_recorded:
-            event = self.access_event(OUTCOME.ACCESS_OUTCOME_GRANTED)
-            writer.announce(ACCESS_FEED, event.event_id, event, is_new=True)
+            for event in self.access_events(OUTCOME.ACCESS_OUTCOME_GRANTED):
+                writer.announce(ACCESS_FEED, event.event_id, event, is_new=True)
 
     def committed(self, positions: dict[str, tuple[int, int]]) -> None:
         """Notes where the feeds stand now, for readers who want to be as fresh."""
@@ -169,14 +180,19 @@ class Call:
     @property
     def _request_hash(self) -> bytes:
         assert self.request is not None  # noqa: S101 only unary requests carry a request_id
-        return hashlib.sha256(self.request.SerializeToString(deterministic=True)).digest()
+        # Keyed: a request may hold a citizen id and little else, which a plain hash would give away.
+        content = self.request.SerializeToString(deterministic=True)
+        return hmac.new(self._host.request_key, content, hashlib.sha256).digest()
 
 
-class Draining:
-    """Whether the process has begun to stop."""
+class Host:
+    """What calls know of the process that serves them."""
 
-    def __init__(self) -> None:
-        self.has_begun = False
+    def __init__(self, secret: bytes) -> None:
+        """`secret` keys the hashes of remembered requests."""
+        self.request_key = hashlib.sha256(b"remembered-requests" + secret).digest()
+        # True when the process has begun to stop.
+        self.is_draining = False
 
 
 def _trace_id() -> str:

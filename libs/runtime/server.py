@@ -10,7 +10,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from grpc_reflection.v1alpha import reflection
 
-from libs.runtime.call import Call, Draining
+from libs.runtime.call import Call, Host
 from libs.runtime.channels import MAX_MESSAGE_BYTES
 from libs.runtime.interceptors import Interceptor, chained
 from libs.runtime.policy import Method, methods_of
@@ -42,7 +42,7 @@ def add_services(
     server: grpc.aio.Server,
     services: Mapping[ServiceDescriptor, object],
     interceptors: Sequence[Interceptor],
-    draining: Draining,
+    host: Host,
 ) -> None:
     """Adds services with their APIs: an object with one method per RPC, `async def Name(request, call)`.
 
@@ -52,7 +52,7 @@ def add_services(
         handlers = {}
         for method in methods_of(descriptor):
             handler = chained(interceptors, method, _innermost(method, getattr(api, method.name)))
-            handlers[method.name] = _rpc_handler(method, handler, draining)
+            handlers[method.name] = _rpc_handler(method, handler, host)
         generic = grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
         server.add_generic_rpc_handlers((generic,))
     names = [descriptor.full_name for descriptor in services]
@@ -80,14 +80,14 @@ def _innermost(method: Method, api: Callable[..., Any]) -> Callable[[Call], Any]
     return unary
 
 
-def _rpc_handler(method: Method, handler: Callable[[Call], Any], draining: Draining) -> grpc.RpcMethodHandler[Any, Any]:
+def _rpc_handler(method: Method, handler: Callable[[Call], Any], host: Host) -> grpc.RpcMethodHandler[Any, Any]:
     async def from_unary(request: Message, context: Context) -> Message | None:
-        call = Call(method, context, draining)
+        call = Call(method, context, host)
         call.request = request
         return await handler(call)  # type: ignore[no-any-return]  # a Handler
 
     async def from_stream(requests: AsyncIterator[Message], context: Context) -> Message | None:
-        call = Call(method, context, draining)
+        call = Call(method, context, host)
         call.requests = requests
         return await handler(call)  # type: ignore[no-any-return]  # a Handler
 

@@ -31,7 +31,7 @@ from libs.feed.follower import Follower, Subscription
 from libs.feed.retention import keep_trimmed
 from libs.feed.server import Feed, FeedServer
 from libs.pages import PageTokens
-from libs.runtime.call import ACCESS_FEED, Draining
+from libs.runtime.call import ACCESS_FEED, Host
 from libs.runtime.channels import ServiceCredentials, open_channel
 from libs.runtime.interceptors import Interceptor
 from libs.runtime.interceptors.access import Access
@@ -90,7 +90,7 @@ class Process:
     followers: Sequence[Follower]
     access_log: AccessLog
     health: health_aio.HealthServicer
-    draining: Draining
+    host: Host
     channels: list[grpc.aio.Channel]
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -106,7 +106,7 @@ class Process:
         READY.set(0)
         await self.health.enter_graceful_shutdown()
         await asyncio.sleep(settings.drain_seconds)
-        self.draining.has_begun = True
+        self.host.is_draining = True
         await self.server.stop(settings.shutdown_seconds)
         await asyncio.gather(*(follower.stop() for follower in self.followers))
         for task in self.tasks:
@@ -144,14 +144,14 @@ async def start(settings: Settings, build: Build, clock: Clock = system_clock) -
     followers = [_follower(ground, subscription) for subscription in subscriptions]
     feeds = {feed.name: feed for feed in (*assembly.feeds, Feed(ACCESS_FEED))}
     access_log = AccessLog(database)
-    draining = Draining()
+    host = Host(platform_key)
     server = new_server()
     apis = {**assembly.apis, feed_pb2.DESCRIPTOR.services_by_name["FeedService"]: FeedServer(database, feeds)}
-    add_services(server, apis, _chain(settings.service, verifier, access_log, followers), draining)
+    add_services(server, apis, _chain(settings.service, verifier, access_log, followers), host)
     health = health_aio.HealthServicer()
     await health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    host = settings.listen.rpartition(":")[0]
+    interface = settings.listen.rpartition(":")[0]
     port = server.add_insecure_port(settings.listen)
     database.signal.start()
     access_log.start()
@@ -159,7 +159,7 @@ async def start(settings: Settings, build: Build, clock: Clock = system_clock) -
     await server.start()
     for follower in followers:
         follower.start()
-    process = Process(ground, server, f"{host}:{port}", followers, access_log, health, draining, channels)
+    process = Process(ground, server, f"{interface}:{port}", followers, access_log, health, host, channels)
     work = [keys.keep_fresh, lambda: keep_trimmed(database, feeds, clock), *assembly.background]
     process.tasks.extend(asyncio.create_task(_watched(run)) for run in work)
     return process

@@ -21,7 +21,7 @@ class AccessLog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: list[tuple[events_pb2.AccessEvent, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[tuple[events_pb2.AccessEvent, ...], asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -37,10 +37,10 @@ class AccessLog:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    async def append(self, event: events_pb2.AccessEvent) -> None:
-        """Returns when the event is committed; raises what the database raised."""
+    async def append(self, *events: events_pb2.AccessEvent) -> None:
+        """Returns when the events are committed; raises what the database raised."""
         done = asyncio.get_running_loop().create_future()
-        self._waiting.append((event, done))
+        self._waiting.append((events, done))
         self._wake.set()
         await done
 
@@ -52,7 +52,7 @@ class AccessLog:
                 self._wake.clear()
             if not batch:
                 continue
-            error = await self._append_all([event for event, _ in batch])
+            error = await self._append_all([event for events, _ in batch for event in events])
             for _, done in batch:
                 if done.done():
                     continue
@@ -89,12 +89,12 @@ class Audit:
                 # Nobody is known to have asked; metrics count it.
                 raise
             except NhipError as error:
-                refused = isinstance(error, PermissionDeniedError)
+                refused = error.is_refusal or isinstance(error, PermissionDeniedError)
                 outcome = OUTCOME.ACCESS_OUTCOME_REFUSED if refused else OUTCOME.ACCESS_OUTCOME_FAILED
-                await self._access_log.append(call.access_event(outcome, error.reason))
+                await self._access_log.append(*call.access_events(outcome, error.reason))
                 raise
             if not call.is_recorded:
-                await self._access_log.append(call.access_event(OUTCOME.ACCESS_OUTCOME_GRANTED))
+                await self._access_log.append(*call.access_events(OUTCOME.ACCESS_OUTCOME_GRANTED))
             return response
 
         return recorded

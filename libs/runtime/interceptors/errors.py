@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from libs.errors import DOMAIN, NhipError, ResourceExhaustedError, UnavailableError
+from libs.errors import DOMAIN, InvalidArgumentError, NhipError, ResourceExhaustedError, UnavailableError
 from libs.runtime.call import Call
 from libs.runtime.interceptors import Handler
 from libs.runtime.policy import Method
@@ -36,7 +36,7 @@ class Errors:
                 if translated is None:
                     status = _unknown(method, error)
                 else:
-                    log.warning("%s met a database that is not there: %s", method.label, type(error).__name__)
+                    log.warning("%s failed in the database: %s", method.label, type(error).__name__)
                     status = to_status(translated)
             except Exception as error:  # noqa: BLE001 whatever it is, the caller learns nothing of it and we everything
                 status = _unknown(method, error)
@@ -48,6 +48,8 @@ class Errors:
 
 def database_error(error: BaseException) -> NhipError | None:
     """What a database's failure means to the caller; None when it is a mistake of ours."""
+    if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):
+        return InvalidArgumentError("TEXT_INVALID", "a text holds a character that cannot be stored, such as NUL")
     if isinstance(error, asyncpg.DiskFullError | asyncpg.OutOfMemoryError):
         return ResourceExhaustedError("STORAGE_FULL", "the service cannot store any more; nothing was written")
     transient = (

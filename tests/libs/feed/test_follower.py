@@ -17,7 +17,7 @@ from libs.feed.follower import Follower, Subscription
 from libs.feed.log import Cursor
 from libs.feed.retention import trim
 from libs.feed.server import Feed, FeedServer
-from libs.runtime.call import Draining
+from libs.runtime.call import Host
 from libs.runtime.interceptors.access import Access
 from libs.runtime.interceptors.errors import Errors
 from libs.runtime.server import add_services, new_server
@@ -54,16 +54,16 @@ async def source(postgres):
         server = new_server()
         feeds = {"exchange": Feed("exchange", state), "access": Feed("access")}
         chain = (Errors(), Access(TokenVerifier(verification_keys, PLATFORM_KEY)))
-        draining = Draining()
+        host = Host(PLATFORM_KEY)
         descriptor = service_pb2.DESCRIPTOR.services_by_name["FeedService"]
-        add_services(server, {descriptor: FeedServer(database, feeds)}, chain, draining)
+        add_services(server, {descriptor: FeedServer(database, feeds)}, chain, host)
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
         try:
             yield database, service_pb2_grpc.FeedServiceStub(channel)
         finally:
-            draining.has_begun = True
+            host.is_draining = True
             await channel.close()
             await server.stop(0)
 

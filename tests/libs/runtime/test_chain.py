@@ -19,7 +19,7 @@ from libs.database.statements import Statement
 from libs.errors import FailedPreconditionError, FieldViolation, PermissionDeniedError
 from libs.feed.log import READ
 from libs.ids import new_id
-from libs.runtime.call import Draining
+from libs.runtime.call import Host
 from libs.runtime.interceptors.access import Access
 from libs.runtime.interceptors.audit import AccessLog, Audit
 from libs.runtime.interceptors.deadlines import Deadlines
@@ -107,7 +107,7 @@ async def running(postgres) -> AsyncIterator[Running]:
             Tracing(), Metrics(), Errors(), Deadlines(), Audit(access_log),
             Access(TokenVerifier(verification_keys, PLATFORM_KEY)), Validation(), Freshness("testing", ()), Replay(),
         )  # fmt: skip
-        add_services(server, {the_testing_file().services_by_name["TestingService"]: api}, chain, Draining())
+        add_services(server, {the_testing_file().services_by_name["TestingService"]: api}, chain, Host(PLATFORM_KEY))
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")

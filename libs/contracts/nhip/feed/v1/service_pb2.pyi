@@ -63,7 +63,7 @@ class FollowResponse(_message.Message):
     cursor: _builtins.str
     """Where the follower stands once it has applied these changes. A response without changes is a heartbeat."""
     caught_up: _builtins.bool
-    """True if nothing more was waiting when this was sent."""
+    """True in a heartbeat: nothing more was waiting, nor behind an open transaction."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]: ...
     def __init__(

@@ -1,0 +1,124 @@
+"""A closed-loop load of HTTP/1.1 requests, lean enough to leave the cores to the server."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import httptools
+
+
+@dataclass
+class Load:
+    """What came back."""
+
+    seconds: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+    # The body of the first answer that was not expected.
+    first_surprise: bytes = b""
+
+    @property
+    def rate(self) -> float:
+        """Answers per second."""
+        return len(self.latencies) / self.seconds if self.seconds else 0.0
+
+    def percentile(self, share: float) -> float:
+        """The latency below which this share of the answers lies, in seconds."""
+        ordered = sorted(self.latencies)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+def request_bytes(method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
+    """One request as it goes over the wire."""
+    lines = [f"{method} {path} HTTP/1.1", "host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
+    if body or method == "POST":
+        lines.append(f"content-length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self) -> None:
+        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self._body: list[bytes] = []
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 asyncio gives streams what they asked for
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        answer, body = self._answer, b"".join(self._body)
+        self._answer, self._body = None, []
+        status = self._parser.get_status_code()
+        self._parser = httptools.HttpResponseParser(self)
+        if answer is not None and not answer.done():
+            answer.set_result((status, body))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionError("the server closed the connection"))
+
+    async def ask(self, request: bytes) -> tuple[int, bytes]:
+        assert self._transport is not None  # noqa: S101 the connection is made before it is asked
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return await self._answer
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+async def load(
+    url: str, next_request: Callable[[int], bytes], total: int, *, connections: int = 64, expected: int = 200
+) -> Load:
+    """Sends `total` requests over `connections` connections, each waiting for its answer before it sends the next."""
+    parts = urlsplit(url)
+    loop = asyncio.get_running_loop()
+    found = Load()
+    numbers = iter(range(total))
+
+    async def drive() -> None:
+        _, connection = await loop.create_connection(_Connection, parts.hostname or "127.0.0.1", parts.port or 80)
+        for number in numbers:
+            request = next_request(number)
+            began = time.perf_counter()
+            status, body = await connection.ask(request)
+            found.latencies.append(time.perf_counter() - began)
+            found.statuses[status] += 1
+            if status != expected and not found.first_surprise:
+                found.first_surprise = body[:2000]
+        connection.close()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(drive() for _ in range(min(connections, total))))
+    found.seconds = time.perf_counter() - began
+    return found
+
+
+async def closed_loop(act: Callable[[int], Any], total: int, concurrency: int) -> Load:
+    """The same for anything that can be awaited."""
+    found = Load()
+    numbers = iter(range(total))
+
+    async def drive() -> None:
+        for number in numbers:
+            began = time.perf_counter()
+            await act(number)
+            found.latencies.append(time.perf_counter() - began)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(drive() for _ in range(concurrency)))
+    found.seconds = time.perf_counter() - began
+    return found

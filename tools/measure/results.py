@@ -1,0 +1,88 @@
+"""Results of a suite, in the one form that every suite has."""
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+BENCH = Path(__file__).resolve().parents[2] / "build" / "bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One figure beside its raw limit. For rates the ratio is value / limit, for times limit / value: 1 is the best."""
+
+    name: str
+    value: float
+    unit: str
+    # What the machine would do without us, measured in the same run; None where nothing of the kind exists.
+    limit: float | None
+    limit_name: str
+    ratio: float | None
+    # How it was measured: concurrency, sizes, number of runs.
+    conditions: str
+    # What the figure must at least be (a rate) or at most be (a time); None where nothing is promised.
+    floor: float | None = None
+
+    @property
+    def is_met(self) -> bool:
+        """True if the promise is kept, or none was given."""
+        if self.floor is None:
+            return True
+        return self.value >= self.floor if self.unit.endswith("/s") else self.value <= self.floor
+
+
+def result(
+    name: str,
+    value: float,
+    unit: str,
+    conditions: str,
+    *,
+    limit: float | None = None,
+    limit_name: str = "",
+    floor: float | None = None,
+) -> Result:
+    """A result with its ratio."""
+    ratio = None
+    if limit and value:
+        ratio = value / limit if unit.endswith("/s") else limit / value
+    return Result(name, value, unit, limit, limit_name, ratio, conditions, floor)
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle value."""
+    return float(statistics.median(values))
+
+
+def write(suite: str, results: Sequence[Result]) -> Path:
+    """Writes build/bench/<suite>.json."""
+    BENCH.mkdir(parents=True, exist_ok=True)
+    path = BENCH / f"{suite}.json"
+    machine = {"python": platform.python_version(), "cores": os.cpu_count(), "system": platform.platform()}
+    rows = [{**asdict(one), "is_met": one.is_met, "machine": machine} for one in results]
+    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def show(results: Sequence[Result], console: Console) -> None:
+    """Prints the results."""
+    table = Table("what", "value", "unit", "raw limit", "ratio", "floor", "conditions")
+    for one in results:
+        floor = "" if one.floor is None else f"{one.floor:,.0f}"
+        mark = "" if one.is_met else " [red]missed[/red]"
+        table.add_row(
+            one.name,
+            f"{one.value:,.1f}",
+            one.unit,
+            "" if one.limit is None else f"{one.limit:,.1f} ({one.limit_name})",
+            "" if one.ratio is None else f"{one.ratio:.2f}",
+            floor + mark,
+            one.conditions,
+        )
+    console.print(table)
