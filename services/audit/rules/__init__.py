@@ -1,0 +1,1 @@
+"""What audit decides: pure functions, without I/O and without a clock."""

@@ -1,0 +1,1 @@
+"""What identity decides: pure functions, without I/O and without a clock."""
