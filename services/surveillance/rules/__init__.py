@@ -1,0 +1,1 @@
+"""Decisions of surveillance: pure functions, no I/O, no clock."""

@@ -1,0 +1,1 @@
+"""Every SQL statement of surveillance: what the followers write, what callers read."""
