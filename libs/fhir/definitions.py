@@ -1,0 +1,118 @@
+"""The specification's definitions, read once: elements, required codes, search parameters, the patient compartment.
+
+The table is made by `tools/fhir_definitions.py` from HL7's published bundles.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+CHOICE = "[x]"
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An element of a type, as the specification defines it."""
+
+    # Without `[x]`: `value` of `Observation.value[x]`.
+    name: str
+    is_required: bool
+    is_list: bool
+    is_choice: bool
+    # Type names; `@Observation.component` is the structure of that path.
+    types: tuple[str, ...]
+    # The value set that its code must be of; empty where any may stand.
+    value_set: str
+    # Types that a reference may point at; empty means any.
+    targets: frozenset[str]
+
+    def keys(self) -> dict[str, str]:
+        """The JSON names that it may have → the type that each means."""
+        if self.is_choice:
+            return {self.name + one[0].upper() + one[1:]: one for one in self.types}
+        return {self.name: self.types[0]}
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRow:
+    """A search parameter of one resource type, as the specification defines it."""
+
+    name: str
+    # token, reference, date, string, number, quantity, uri, composite, special.
+    kind: str
+    expression: str
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """The table."""
+
+    version: str
+    resource_types: frozenset[str]
+    # Type name or backbone path → its elements.
+    structures: Mapping[str, tuple[Element, ...]]
+    # Value set → system → codes.
+    value_sets: Mapping[str, Mapping[str, frozenset[str]]]
+    # Resource type → its search parameters, without those that all types have.
+    searches: Mapping[str, tuple[SearchRow, ...]]
+    # Resource type → the search parameters that place it in a patient's compartment.
+    patient_compartment: Mapping[str, tuple[str, ...]]
+
+
+@functools.cache
+def definitions() -> Definitions:
+    """The definitions of FHIR R4; about 30 ms the first time."""
+    table = orjson.loads(resources.files(__package__).joinpath("data/r4.json").read_bytes())
+    return Definitions(
+        version=table["version"],
+        resource_types=frozenset(table["resources"]),
+        structures=MappingProxyType(
+            {name: tuple(_element(row) for row in rows) for name, rows in table["structures"].items()}
+        ),
+        value_sets=MappingProxyType(
+            {
+                name: {system: frozenset(codes) for system, codes in systems.items()}
+                for name, systems in table["codes"].items()
+            }
+        ),
+        searches=MappingProxyType(
+            {
+                name: tuple(_search(row) for row in rows)
+                for name, rows in table["searches"].items()
+            }
+        ),
+        patient_compartment=MappingProxyType(
+            {name: tuple(parameters) for name, parameters in table["patient_compartment"].items()}
+        ),
+    )
+
+
+def _search(row: Sequence[Any]) -> SearchRow:
+    name, kind, expression, *targets = row
+    return SearchRow(name, kind, expression, tuple(targets[0]) if targets else ())
+
+
+def _element(row: Sequence[Any]) -> Element:
+    name, least, is_list, types, *rest = row
+    value_set: str = rest[0] if rest else ""
+    targets: Sequence[str] = rest[1] if len(rest) > 1 else ()
+    return Element(
+        name=name.removesuffix(CHOICE),
+        is_required=least > 0,
+        is_list=is_list,
+        is_choice=name.endswith(CHOICE),
+        types=tuple(types),
+        value_set=value_set,
+        targets=frozenset(targets),
+    )
+
+
+def is_resource_type(name: str) -> bool:
+    """True for a concrete FHIR R4 resource type."""
+    return name in definitions().resource_types

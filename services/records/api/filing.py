@@ -1,0 +1,142 @@
+"""The way of every change, one or many: look, decide, write, announce."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import orjson
+
+from libs.access.caller import Caller
+from libs.database.transactions import Reader, Writer
+from libs.runtime.call import Call
+from services.records import wire
+from services.records.api.ground import FEED
+from services.records.model import Decision, Intent, Looked, Operation, Stored
+from services.records.rules import errors
+from services.records.rules.allergies import conflict
+from services.records.rules.deciding import decide, wanted_targets
+from services.records.rules.filing import finished
+from services.records.rules.orders import drugs_of, medications_wanted, orders_of
+from services.records.store import allergies, resources
+
+
+async def decide_on(
+    reader: Reader, caller: Caller, seen_at: datetime, intents: Sequence[Intent], *, with_bodies: bool = True
+) -> list[Decision]:
+    """A decision for each intent, after three statements at most: versions, references' targets, registrations."""
+    known = [(one.type, one.id) for one in intents if not one.is_new_id]
+    references = wanted_targets(intents)
+    wanted = {local for found in references.values() for _, local in found}
+    patients = [one.id for one in intents if one.type == "Patient" and one.body is not None]
+    looked = Looked(
+        currents=await resources.currents(reader, caller, seen_at, known, with_bodies=with_bodies),
+        targets=await resources.targets(reader, caller, seen_at, sorted(wanted, key=str)),
+        registrations=await resources.registrations(reader, patients),
+    )
+    return decide(intents, references, looked, caller)
+
+
+async def check_orders(reader: Reader, caller: Caller, seen_at: datetime, decisions: Sequence[Decision]) -> None:
+    """Holds drug orders against the allergies of the person: those stored, and those that come with the change.
+
+    Raises FailedPreconditionError, reason ALLERGY_CONFLICT, for the first order that conflicts.
+    """
+    orders = orders_of(decisions)
+    if not orders:
+        return
+    coming = {one.intent.key: one.intent.body for one in decisions if one.intent.body is not None}
+    wanted = medications_wanted(orders, coming)
+    medications = {
+        **{key: body for key, body in coming.items() if key.startswith("Medication/")},
+        **{
+            str(local): orjson.loads(stored.body)
+            for local, stored in (await resources.bodies(reader, caller, seen_at, wanted)).items()
+        },
+    }
+    on_record = await allergies.on_record(
+        reader, caller, seen_at, sorted({one.registration_id for one in orders}), decisions
+    )
+    for order in orders:
+        drugs = [*order.drugs, *drugs_of(medications.get(str(order.medication), {}))]
+        found = conflict(drugs, [one for one in on_record if one.registration_id == order.registration_id])
+        if found is not None:
+            intent = order.decision.intent
+            where = errors.at(intent.place, intent.type, order.expression)
+            raise errors.allergy_conflict(where, found.allergy, found.group)
+
+
+async def carry_out(writer: Writer, call: Call, recorded_at: datetime, decisions: Sequence[Decision]) -> list[Stored]:
+    """Writes and announces what was decided, by two statements at most; what each resource is afterwards, in order."""
+    organization_id = call.caller.organization_id
+    stored = [_stored(one, recorded_at, organization_id) for one in decisions]
+    written = [(one, after.body) for one, after in zip(decisions, stored, strict=True) if one.writes]
+    await resources.write(writer, organization_id, recorded_at, written)
+    for decision, _ in written:
+        writer.announce(FEED, decision.intent.key, wire.event_of(decision), is_new=decision.intent.is_new_id)
+    for after in stored:
+        touch(call, after)
+    return stored
+
+
+def _stored(decision: Decision, recorded_at: datetime, organization_id: str) -> Stored:
+    intent = decision.intent
+    if not decision.writes:
+        if decision.current is None:
+            # An import removed what was never there.
+            return _absent(decision, recorded_at)
+        return decision.current.stored
+    body = b""
+    if intent.body is not None:
+        body = finished(intent.body, intent.id, decision.version, recorded_at, organization_id)
+    return Stored(
+        type=intent.type,
+        id=intent.id,
+        version=decision.version,
+        operation=decision.outcome_operation,
+        recorded_at=recorded_at,
+        filed_under=decision.filed_under,
+        is_personal=decision.is_personal,
+        organization_id=organization_id,
+        sensitivity=decision.sensitivity,
+        body=body,
+    )
+
+
+def _absent(decision: Decision, recorded_at: datetime) -> Stored:
+    intent = decision.intent
+    return Stored(
+        type=intent.type,
+        id=intent.id,
+        version=0,
+        operation=Operation.DELETE,
+        recorded_at=recorded_at,
+        filed_under=intent.key,
+        is_personal=False,
+        organization_id=decision.organization_id,
+        sensitivity=decision.sensitivity,
+        body=b"",
+    )
+
+
+def planned(decisions: Sequence[Decision], recorded_at: datetime, organization_id: str) -> list[Stored]:
+    """What would be stored, for a dry run."""
+    return [_stored(one, recorded_at, organization_id) for one in decisions]
+
+
+def require_all(decisions: Sequence[Decision]) -> None:
+    """Raises the first error of the decisions; what the caller may not know of the others stays unsaid."""
+    for decision in decisions:
+        if decision.error is not None:
+            raise decision.error
+
+
+def touch(call: Call, stored: Stored) -> None:
+    """Tells the audit log whose resource the call reads or writes."""
+    call.touch(registration=stored.registration_id, resource=stored.key)
+
+
+def touch_attempts(call: Call, decisions: Sequence[Decision]) -> None:
+    """Tells the audit log of resources that the caller tried to change without being allowed to see them."""
+    for decision in decisions:
+        if decision.error is not None and decision.current is not None:
+            touch(call, decision.current.stored)
+

@@ -1,0 +1,163 @@
+"""Create, update, delete: http://hl7.org/fhir/R4/http.html#create and after."""
+
+from datetime import datetime
+from urllib.parse import parse_qsl
+
+from nhip.records.v1 import service_pb2
+
+from libs.access.caller import Caller
+from libs.database.transactions import Reader
+from libs.fhir.issues import INVALID, REQUIRED, Issue
+from libs.fhir.references import LocalReference
+from libs.ids import new_id
+from libs.runtime.call import Call
+from services.records import wire
+from services.records.api import filing
+from services.records.api.ground import UseCases, require_organization
+from services.records.model import Intent, Operation, Outcome, Stored
+from services.records.rules import errors
+from services.records.rules.filing import parse_resource, require_id, to_milliseconds
+from services.records.rules.queries import parse_query
+from services.records.store import resources, searching
+
+
+class Writing(UseCases):
+    """Changes of one resource."""
+
+    async def CreateResource(
+        self, request: service_pb2.CreateResourceRequest, call: Call
+    ) -> service_pb2.CreateResourceResponse:
+        """Stores a new resource, unless `if_none_exist` finds the one that is meant."""
+        require_organization(call.caller)
+        body = parse_resource(request.body, request.type)
+        require_own_id(request.type, request.id, "")
+        is_new = not request.id
+        body["id"] = request.id or new_id()
+        intent = Intent(Operation.CREATE, request.type, body["id"], body, is_new_id=is_new)
+        now = to_milliseconds(self.clock())
+        if request.validate_only:
+            return await self._plan_creation(request, call, intent, now)
+        async with self.database.writing(call) as writer:
+            await writer.lock(*([] if is_new else [intent.key]), *condition_locks(request.type, request.if_none_exist))
+            existing = await find_existing(writer, call.caller, now, request.type, request.if_none_exist, "if_none_exist")
+            if existing is not None:
+                filing.touch(call, existing)
+                return await writer.answer(_created(existing, Outcome.UNCHANGED))
+            decisions = await filing.decide_on(writer, call.caller, now, [intent])
+            filing.touch_attempts(call, decisions)
+            filing.require_all(decisions)
+            await filing.check_orders(writer, call.caller, now, decisions)
+            (stored,) = await filing.carry_out(writer, call, now, decisions)
+            return await writer.answer(_created(stored, Outcome.CREATED))
+
+    async def _plan_creation(
+        self, request: service_pb2.CreateResourceRequest, call: Call, intent: Intent, now: datetime
+    ) -> service_pb2.CreateResourceResponse:
+        async with self.database.reading(snapshot=True) as reader:
+            existing = await find_existing(reader, call.caller, now, request.type, request.if_none_exist, "if_none_exist")
+            if existing is not None:
+                filing.touch(call, existing)
+                return _created(existing, Outcome.UNCHANGED)
+            decisions = await filing.decide_on(reader, call.caller, now, [intent])
+            filing.touch_attempts(call, decisions)
+            filing.require_all(decisions)
+            await filing.check_orders(reader, call.caller, now, decisions)
+        (stored,) = filing.planned(decisions, now, call.caller.organization_id)
+        filing.touch(call, stored)
+        return _created(stored, Outcome.CREATED)
+
+    async def UpdateResource(
+        self, request: service_pb2.UpdateResourceRequest, call: Call
+    ) -> service_pb2.UpdateResourceResponse:
+        """Stores a new version; the same content again makes none."""
+        require_organization(call.caller)
+        body = parse_resource(request.body, request.type, resource_id=request.id)
+        require_id(body, request.type, "")
+        intent = Intent(Operation.UPDATE, request.type, request.id, body, if_match=request.if_match)
+        now = to_milliseconds(self.clock())
+        async with self.database.writing(call) as writer:
+            await writer.lock(intent.key)
+            decisions = await filing.decide_on(writer, call.caller, now, [intent])
+            filing.touch_attempts(call, decisions)
+            filing.require_all(decisions)
+            await filing.check_orders(writer, call.caller, now, decisions)
+            (stored,) = await filing.carry_out(writer, call, now, decisions)
+            return await writer.answer(
+                service_pb2.UpdateResourceResponse(
+                    resource=wire.stored_message(stored), outcome=wire.outcome_number(decisions[0].outcome)
+                )
+            )
+
+    async def DeleteResource(
+        self, request: service_pb2.DeleteResourceRequest, call: Call
+    ) -> service_pb2.DeleteResourceResponse:
+        """Marks the resource deleted by a last version."""
+        require_organization(call.caller)
+        intent = Intent(Operation.DELETE, request.type, request.id, if_match=request.if_match)
+        now = to_milliseconds(self.clock())
+        async with self.database.writing(call) as writer:
+            await writer.lock(intent.key)
+            decisions = await filing.decide_on(writer, call.caller, now, [intent])
+            filing.touch_attempts(call, decisions)
+            filing.require_all(decisions)
+            (stored,) = await filing.carry_out(writer, call, now, decisions)
+            outcome = wire.outcome_number(decisions[0].outcome)
+            return await writer.answer(service_pb2.DeleteResourceResponse(version=stored.version, outcome=outcome))
+
+
+def _created(stored: Stored, outcome: Outcome) -> service_pb2.CreateResourceResponse:
+    return service_pb2.CreateResourceResponse(
+        resource=wire.stored_message(stored), outcome=wire.outcome_number(outcome)
+    )
+
+
+def require_own_id(resource_type: str, resource_id: str, place: str) -> None:
+    """A Patient comes with the id of its registration, anything else without one.
+
+    Raises InvalidArgumentError, reason RESOURCE_INVALID.
+    """
+    expression = f"{resource_type}.id"
+    if resource_type == "Patient" and not resource_id:
+        issue = Issue(expression, REQUIRED, "a Patient has the id that the patient index gave the registration")
+        raise errors.resource_invalid([issue], place, resource_type)
+    if resource_type != "Patient" and resource_id:
+        issue = Issue(expression, INVALID, "the server gives the id")
+        raise errors.resource_invalid([issue], place, resource_type)
+
+
+def condition_locks(resource_type: str, condition: str) -> list[str]:
+    """Two creations under one condition wait for each other, or both would find nothing."""
+    return [f"condition/{resource_type}?{condition}"] if condition else []
+
+
+async def find_existing(
+    reader: Reader, caller: Caller, seen_at: datetime, resource_type: str, condition: str, where: str
+) -> Stored | None:
+    """The one resource that meets a condition; None for no condition, or none that meets it.
+
+    Raises FailedPreconditionError, reason MULTIPLE_MATCHES; InvalidArgumentError, reason SEARCH_INVALID.
+    """
+    if not condition:
+        return None
+    query = parse_query(resource_type, parse_condition(condition, where))
+    query.count, query.inclusions, query.wants_matches = 2, [], True
+    page = await searching.search(reader, caller, seen_at, query, None)
+    if len(page.matches) > 1:
+        raise errors.multiple_matches(where)
+    return page.matches[0] if page.matches else None
+
+
+def parse_condition(condition: str, where: str) -> list[tuple[str, str]]:
+    """The parameters of a query string. Raises InvalidArgumentError, reason SEARCH_INVALID, where there are none."""
+    parameters = parse_qsl(condition.lstrip("?"), keep_blank_values=True)
+    if not parameters:
+        raise errors.search_invalid(where, "the condition names no search parameter")
+    return parameters
+
+
+async def read_existing(
+    reader: Reader, caller: Caller, seen_at: datetime, wanted: list[LocalReference]
+) -> dict[str, Stored]:
+    """`Type/id` → what is stored, for those that the caller may see."""
+    found = await resources.bodies(reader, caller, seen_at, wanted)
+    return {str(local): stored for local, stored in found.items()}
