@@ -1,0 +1,1 @@
+"""The RPCs of the patient index: what is admitted, the transaction around each decision, one method per use-case."""

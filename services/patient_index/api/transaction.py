@@ -1,0 +1,89 @@
+"""One transaction of the index: lock, look, decide, write, announce.
+
+What a decision needs is known only after a look: that it takes the account key from a registration that nobody locked, or
+asks for the block of a number that was replaced. Then the transaction begins anew with a wider scope. Locks are always
+taken in one call before the first write, so that no two transactions wait for each other and feeds keep their order.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from libs.database.engine import Database
+from libs.database.transactions import Committing, Writer
+from libs.errors import AbortedError
+from libs.ids import new_id
+from services.patient_index.model import Held, Loaded, Scope, Shares
+from services.patient_index.rules.blocking import MAX_BLOCK, wider
+from services.patient_index.rules.placing import settle
+from services.patient_index.rules.world import KeyOf, NotLoadedError, World
+from services.patient_index.store.loading import load
+from services.patient_index.store.writing import write
+
+FEED = "patient_index"
+# Each turn widens the scope by what the last one lacked; people who share numbers are few.
+_MOST_TURNS = 8
+
+Answer = TypeVar("Answer", bound=Message)
+Event = Callable[[Held], Message]
+
+
+class NotLockedError(Exception):
+    """A decision changes registrations that are not locked: begin again with them."""
+
+    def __init__(self, registration_ids: frozenset[str]) -> None:
+        super().__init__()
+        self.registration_ids = registration_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What every transaction of the index is made with."""
+
+    database: Database
+    key_of: KeyOf
+    event_of: Event
+    # The shares of common names, as they stand now.
+    shares: Callable[[], Shares]
+
+    async def change(
+        self, call: Committing | None, scope: Scope, decide: Callable[[World], Answer], moment: datetime
+    ) -> Answer:
+        """Runs `decide` on the world of the scope, writes and announces what it became, and answers what it answers.
+
+        `decide` may run several times, each time on a fresh world. Raises AbortedError, reason INDEX_BUSY.
+        """
+        for _ in range(_MOST_TURNS):
+            try:
+                async with self.database.writing(call) as writer:
+                    await writer.lock(*scope.locks)
+                    world = self._world(await load(writer, scope, MAX_BLOCK))
+                    response = decide(world)
+                    settle(world, moment)
+                    await self._write(writer, scope, world, moment)
+                    return await writer.answer(response)
+            except NotLoadedError as needed:
+                scope = wider(scope, keys=needed.keys)
+            except NotLockedError as needed:
+                scope = wider(scope, registration_ids=needed.registration_ids)
+        raise AbortedError("INDEX_BUSY", "these registrations are being changed by others; try again")
+
+    async def look(self, scope: Scope, decide: Callable[[World], Answer]) -> Answer:
+        """Runs `decide` on the world of the scope, and writes nothing."""
+        async with self.database.reading(snapshot=True) as reader:
+            loaded = await load(reader, scope, MAX_BLOCK)
+        return decide(self._world(loaded))
+
+    def _world(self, loaded: Loaded) -> World:
+        return World(loaded, self.key_of, new_id, self.shares())
+
+    async def _write(self, writer: Writer, scope: Scope, world: World, moment: datetime) -> None:
+        unlocked = world.originals.keys() - scope.locks
+        if unlocked:
+            raise NotLockedError(frozenset(unlocked))
+        await write(writer, world.changes(), moment)
+        for held in world.announced():
+            writer.announce(FEED, held.registration_id, self.event_of(held))

@@ -1,0 +1,1 @@
+"""The schema of the patient index, revision by revision."""

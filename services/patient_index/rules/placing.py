@@ -1,0 +1,240 @@
+"""Where a registration stands: registering, linking and unlinking in a world."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from libs.ids import derived_id
+from libs.thai.identifiers import CITIZEN_ID
+from services.patient_index.model import (
+    INDEX,
+    Decision,
+    DecisionKind,
+    Features,
+    Grade,
+    Held,
+    Identifier,
+    Incoming,
+    Key,
+    Match,
+    Outcome,
+    Placement,
+)
+from services.patient_index.rules.history import standing
+from services.patient_index.rules.matching import PERSON_CONTRADICTED, Claim, certain_rule, forbids_linking, match
+from services.patient_index.rules.registering import account_number, number_of
+from services.patient_index.rules.soundness import Claimant, Claims, believed
+from services.patient_index.rules.world import World, pair
+
+# So many pairs of one registration are put before people at once; the rest wait until these are judged.
+MAX_REVIEWS_EACH = 5
+NOBODY = ""
+
+Worth = Callable[[str], Claim]
+
+
+def home_person_of(registration_id: str) -> str:
+    """The person that a registration has by itself."""
+    return derived_id("person", registration_id)
+
+
+def place(world: World, incoming: Incoming, caller: str, moment: datetime) -> Placement:
+    """Registers or updates one, matches it, and links it where that is certain and nothing forbids it."""
+    known = world.held.get(incoming.registration_id)
+    if known is not None and (known.content == incoming.content or incoming.written_at < known.written_at):
+        if known.content == incoming.content and incoming.is_dated and incoming.written_at > known.written_at:
+            world.rewritten[known.registration_id] = incoming.written_at
+            world.held[known.registration_id] = replace(known, written_at=incoming.written_at)
+        return Placement(world.held[known.registration_id], Outcome.UNCHANGED)
+    held = _written(world, incoming, known, caller, moment)
+    matches = _matches(world, held, incoming.keys)
+    if world.is_alone(held.registration_id):
+        _link_if_certain(world, held, matches, moment)
+    else:
+        _question_person(world, held)
+    _ask_for_reviews(world, held.registration_id, matches)
+    outcome = Outcome.CREATED if known is None else Outcome.UPDATED
+    return Placement(world.held[held.registration_id], outcome, tuple(matches))
+
+
+def find_matches(world: World, features: Features, keys: Iterable[Key], registration_id: str = NOBODY) -> list[Match]:
+    """Whom these features may mean, found by their keys, the surest first, each with the weight of every field."""
+    candidates = world.candidates(keys, registration_id)
+    return _judged(world, features, candidates, _worth(world, features, registration_id), is_thorough=True)
+
+
+def settle(world: World, moment: datetime) -> None:
+    """Gives each claimant of a number whose claimants changed the account key that it deserves.
+
+    That is none where the number is not believed. Called once, after the last decision.
+    """
+    for number in world.numbers:
+        claimants = world.claimants(number)
+        if claimants is None:
+            _silence(world, number, moment)
+            continue
+        sound = believed(claimants)
+        for claimant in claimants:
+            held = world.held[claimant.registration_id]
+            if account_number(held.features.identifiers) == number:
+                _grant(world, held, world.key_of(number) if held.registration_id in sound else "", moment)
+
+
+def link(world: World, held: Held, person_id: str, caller: str, reason: str, moment: datetime) -> Decision:
+    """Puts a registration with a person, by somebody's word; what was held apart between them is forgotten."""
+    for other in world.members(person_id):
+        world.rejoined.add(pair(held.registration_id, other.registration_id))
+        world.apart.get(held.registration_id, set()).discard(other.registration_id)
+    decision = world.decide(DecisionKind.LINK, held, person_id, caller, moment, reason=reason)
+    world.moved.add(held.registration_id)
+    return decision
+
+
+def unlink(world: World, held: Held, caller: str, reason: str, moment: datetime) -> Decision:
+    """Takes a registration out of its person, which others share, and holds it apart from those.
+
+    It goes back to the person that it had before it was linked there. Where it was never linked, because the others were
+    linked to it, it leaves to a new person of its own; linking it to the old one brings it back. The world holds the
+    registration's history.
+    """
+    stands_on = standing(world.loaded.histories[held.registration_id])
+    decision_id = world.make_id()
+    fresh = derived_id("person", held.registration_id, decision_id)
+    person_id = stands_on[-2] if len(stands_on) > 1 else fresh
+    for other in world.members(held.person_id):
+        if other.registration_id != held.registration_id:
+            world.held_apart[pair(held.registration_id, other.registration_id)] = decision_id
+    decision = world.decide(
+        DecisionKind.UNLINK, held, person_id, caller, moment, decision_id=decision_id, reason=reason
+    )
+    world.moved.add(held.registration_id)
+    return decision
+
+
+def _written(world: World, incoming: Incoming, known: Held | None, caller: str, moment: datetime) -> Held:
+    world.note_keys(incoming.features, incoming.keys)
+    if known is not None:
+        is_same_account = account_number(known.features.identifiers) == account_number(incoming.features.identifiers)
+        return world.put(
+            replace(
+                known,
+                # What the new number deserves, `settle` says.
+                citizen_key=known.citizen_key if is_same_account else "",
+                content=incoming.content,
+                features=incoming.features,
+                written_at=incoming.written_at,
+                recorded_at=moment,
+            )
+        )
+    home = home_person_of(incoming.registration_id)
+    new = Held(
+        incoming.registration_id,
+        incoming.organization_id,
+        incoming.local_number,
+        home,
+        1,
+        incoming.content,
+        incoming.features,
+        "",
+        incoming.written_at,
+        "",
+        moment,
+    )
+    world.decide(DecisionKind.REGISTER, new, home, caller, moment)
+    return world.held[incoming.registration_id]
+
+
+def _matches(world: World, held: Held, keys: Iterable[Key]) -> list[Match]:
+    """As the index decides: if a rule is certain of somebody, the model is not asked about others."""
+    candidates = world.candidates(keys, held.registration_id)
+    if not candidates:
+        return []
+    worth = _worth(world, held.features, held.registration_id)
+    ruled = [other for other in candidates if certain_rule(held.features, world.held[other].features, worth(other))]
+    return _judged(world, held.features, ruled or candidates, worth)
+
+
+def _judged(
+    world: World, features: Features, candidates: Iterable[str], worth: Worth, *, is_thorough: bool = False
+) -> list[Match]:
+    matches = (
+        match(other, features, world.held[other].features, worth(other), world.shares, is_thorough=is_thorough)
+        for other in candidates
+    )
+    found = [one for one in matches if one.grade is not Grade.NONE]
+    return sorted(found, key=lambda one: (one.grade, -one.weight, one.registration_id))
+
+
+def _worth(world: World, features: Features, registration_id: str) -> Worth:
+    """Answers for a candidate what the citizen id is worth that both show; SOUND where they do not show one."""
+    number = number_of(features.identifiers)
+    if not number:
+        return lambda _: Claim.SOUND
+    claimants = world.claimants(Identifier(CITIZEN_ID, number))
+    if claimants is not None and registration_id == NOBODY:
+        # Who only asks counts as one who shows the number too.
+        claimants.append(Claimant(NOBODY, NOBODY, features))
+    claims = Claims(claimants)
+
+    def worth(other: str) -> Claim:
+        shown = number_of(world.held[other].features.identifiers)
+        return claims.between(registration_id, other) if shown == number else Claim.SOUND
+
+    return worth
+
+
+def _link_if_certain(world: World, held: Held, matches: Iterable[Match], moment: datetime) -> None:
+    for found in matches:
+        if found.grade is not Grade.CERTAIN:
+            return
+        person_id = world.held[found.registration_id].person_id
+        if person_id != held.person_id and not _is_forbidden(world, held, person_id):
+            world.decide(DecisionKind.LINK, held, person_id, INDEX, moment, match=found)
+            world.moved.add(held.registration_id)
+            return
+
+
+def _is_apart(world: World, held: Held, person_id: str) -> bool:
+    apart = world.apart.get(held.registration_id)
+    return apart is not None and any(other.registration_id in apart for other in world.members(person_id))
+
+
+def _is_forbidden(world: World, held: Held, person_id: str) -> bool:
+    """True if anybody of the person was held apart from the registration, or cannot be one with it."""
+    if _is_apart(world, held, person_id):
+        return True
+    return any(forbids_linking(held.features, other.features) for other in world.members(person_id))
+
+
+def _ask_for_reviews(world: World, registration_id: str, matches: Iterable[Match]) -> None:
+    """One pair for each other person who is probably the same: the likeliest registration stands for it."""
+    held = world.held[registration_id]
+    asked = {held.person_id}
+    for found in matches:
+        person_id = world.held[found.registration_id].person_id
+        if found.grade > Grade.PROBABLE or len(asked) > MAX_REVIEWS_EACH:
+            return
+        if person_id not in asked and not _is_apart(world, held, person_id):
+            asked.add(person_id)
+            world.review(registration_id, found)
+
+
+def _question_person(world: World, held: Held) -> None:
+    """What was written newly may show that the registration never belonged to its person; that is for people to say."""
+    for other in world.members(held.person_id):
+        if forbids_linking(held.features, other.features):
+            judged = match(other.registration_id, held.features, other.features, Claim.DISPUTED, world.shares)
+            world.question(held.registration_id, replace(judged, grade=Grade.PROBABLE, rule=PERSON_CONTRADICTED))
+            return
+
+
+def _silence(world: World, number: Identifier, moment: datetime) -> None:
+    """A number that too many show is nobody's: those seen here lose the key that they may still have."""
+    for held in list(world.held.values()):
+        if account_number(held.features.identifiers) == number:
+            _grant(world, held, "", moment)
+
+
+def _grant(world: World, held: Held, citizen_key: str, moment: datetime) -> None:
+    if held.citizen_key != citizen_key:
+        world.put(replace(held, citizen_key=citizen_key, recorded_at=moment), is_content_new=False)

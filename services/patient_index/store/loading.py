@@ -1,0 +1,81 @@
+"""Loads what a transaction needs to see: two or three indexed queries, whatever the number of registrations that come."""
+
+from sqlalchemy import text
+
+from libs.database.statements import Statement
+from libs.database.transactions import Reader
+from services.patient_index.model import Key, Loaded, Scope
+from services.patient_index.store.reading import list_decisions
+from services.patient_index.store.rows import HELD_COLUMNS, held_of
+
+# Each block by itself, at most one row more than a block may have: a dummy number costs as little as any other.
+FIND_BLOCKS = Statement(
+    "patient_index.find_blocks",
+    text(
+        """
+        SELECT wanted.kind, wanted.key, array_agg(CAST(found.registration_id AS text)) AS registration_ids
+        FROM unnest(CAST(:kinds AS smallint[]), CAST(:keys AS bigint[])) AS wanted (kind, key)
+        CROSS JOIN LATERAL (
+            SELECT registration_id FROM registration_keys
+            WHERE registration_keys.key = wanted.key AND registration_keys.kind = wanted.kind
+            LIMIT CAST(:most AS integer)
+        ) AS found
+        GROUP BY wanted.kind, wanted.key
+        """
+    ),
+)
+
+# Registrations with all who share a person with them, and everybody of the persons named.
+FIND_REGISTRATIONS = Statement(
+    "patient_index.find_registrations",
+    text(
+        f"""
+        SELECT {HELD_COLUMNS}
+        FROM registrations
+        WHERE person_id IN (
+            SELECT found.person_id
+            FROM unnest(CAST(:registration_ids AS uuid[])) AS wanted (registration_id)
+            JOIN registrations AS found USING (registration_id)
+            UNION
+            SELECT unnest(CAST(:person_ids AS uuid[]))
+        )
+        """
+    ),
+)
+
+FIND_APART = Statement(
+    "patient_index.find_apart",
+    text(
+        """
+        SELECT CAST(registration_id AS text) AS registration_id, CAST(other_id AS text) AS other_id
+        FROM held_apart
+        WHERE registration_id = ANY (CAST(:registration_ids AS uuid[]))
+        """
+    ),
+)
+
+
+async def load(reader: Reader, scope: Scope, max_block: int) -> Loaded:
+    """What the scope holds. Blocks with more than `max_block` members are cut."""
+    blocks: dict[Key, set[str]] = {key: set() for key in scope.keys}
+    cut: set[Key] = set()
+    found = set(scope.registration_ids)
+    if blocks:
+        kinds, keys = zip(*blocks, strict=True)
+        for kind, key, members in await reader.fetch(
+            FIND_BLOCKS, kinds=list(kinds), keys=list(keys), most=max_block + 1
+        ):
+            if len(members) > max_block:
+                cut.add((kind, key))
+            else:
+                blocks[kind, key].update(members)
+                found.update(members)
+    rows = await reader.fetch(FIND_REGISTRATIONS, registration_ids=list(found), person_ids=list(scope.person_ids))
+    held = {one.registration_id: one for one in map(held_of, rows)}
+    apart: dict[str, set[str]] = {}
+    known = [one for one in scope.registration_ids if one in held]
+    if known:
+        for registration_id, other_id in await reader.fetch(FIND_APART, registration_ids=known):
+            apart.setdefault(registration_id, set()).add(other_id)
+    histories = {one: await list_decisions(reader, one) for one in scope.histories}
+    return Loaded(held, blocks, cut, apart, histories)

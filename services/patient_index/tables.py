@@ -1,0 +1,128 @@
+"""The tables of the index.
+
+Each unique constraint begins with the registration or the key that a large installation distributes by. What a person is
+stands in no table: it is the registrations with its id.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Double,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    desc,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+metadata = MetaData()
+
+registrations = Table(
+    "registrations",
+    metadata,
+    Column("registration_id", UUID, primary_key=True),
+    Column("organization_id", Text, nullable=False),
+    Column("local_number", Text, nullable=False),
+    Column("person_id", UUID, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    # The normalised registration as protobuf, deterministically written: equal bytes are equal content.
+    Column("content", LargeBinary, nullable=False),
+    # What is compared, as an array in the order of model.Features.
+    Column("features", JSONB, nullable=False),
+    Column("citizen_key", Text, nullable=False),
+    Column("written_at", DateTime(timezone=True), nullable=False),
+    Column("decision_id", UUID, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Index("registrations_of_person", "person_id"),
+)
+Index(
+    "registrations_of_citizen",
+    registrations.c.citizen_key,
+    postgresql_where=registrations.c.citizen_key != "",
+)
+
+# What a registration said before: one row for each content that another replaced.
+registration_versions = Table(
+    "registration_versions",
+    metadata,
+    Column("registration_id", UUID, primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("written_at", DateTime(timezone=True), nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Column("superseded_at", DateTime(timezone=True), nullable=False),
+)
+
+# By what registrations are found: identifiers for exact search, blocks for matching. kind is model.KeyKind.
+registration_keys = Table(
+    "registration_keys",
+    metadata,
+    Column("key", BigInteger, primary_key=True),
+    Column("kind", SmallInteger, primary_key=True),
+    Column("registration_id", UUID, primary_key=True),
+)
+
+# Every decision, never overwritten. `position` orders them as they were made.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("registration_id", UUID, primary_key=True),
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("decision_id", UUID, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("previous_person_id", UUID, nullable=True),
+    Column("person_id", UUID, nullable=False),
+    Column("decided_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("weight", Double, nullable=False),
+    Column("evidence", JSONB, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+)
+
+# Pairs that somebody unlinked: the index does not link them by itself. Each pair stands twice, once from either side.
+held_apart = Table(
+    "held_apart",
+    metadata,
+    Column("registration_id", UUID, primary_key=True),
+    Column("other_id", UUID, primary_key=True),
+    Column("decision_id", UUID, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+)
+
+# Pairs that somebody should judge; registration_id < other_id. Closed when a decision settles them.
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("registration_id", UUID, primary_key=True),
+    Column("other_id", UUID, primary_key=True),
+    Column("grade", SmallInteger, nullable=False),
+    Column("weight", Double, nullable=False),
+    Column("probability", Double, nullable=False),
+    Column("fields", JSONB, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Column("closed_at", DateTime(timezone=True), nullable=True),
+    Index("reviews_of_other", "other_id"),
+)
+Index(
+    "reviews_by_urgency",
+    desc(reviews.c.weight),
+    reviews.c.registration_id,
+    reviews.c.other_id,
+    postgresql_where=reviews.c.closed_at.is_(None),
+)
+
+# How common a name is, for names borne by many; see store.names.
+name_shares = Table(
+    "name_shares",
+    metadata,
+    # `given_name|<folded>` or `family_name|<folded>`.
+    Column("name", Text, primary_key=True),
+    Column("share", Double, nullable=False),
+)
