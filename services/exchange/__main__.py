@@ -1,0 +1,68 @@
+"""Wiring: `python -m services.exchange serve | migrate`."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import asyncpg
+from google.protobuf.message import Message
+from nhip.exchange.v1 import service_pb2
+
+from libs.clock import Clock
+from libs.database.engine import Database
+from libs.database.transactions import Reader
+from libs.feed.server import Feed
+from libs.runtime.service import Assembly, Ground, main
+from services.exchange.api import FEED, ExchangeApi
+from services.exchange.formats.f16.run import process as process_f16
+from services.exchange.formats.f43.run import process as process_f43
+from services.exchange.formats.fhir.run import process as process_fhir
+from services.exchange.model import Format
+from services.exchange.neighbours import Neighbours
+from services.exchange.store import jobs, uploads
+from services.exchange.wire import event_of
+from services.exchange.worker import Process, Worker
+
+log = logging.getLogger(__name__)
+
+# An upload to which no byte came for so long was broken off.
+UPLOAD_IDLE = timedelta(minutes=30)
+_SWEEP_SECONDS = 300.0
+
+FORMATS: dict[Format, Process] = {Format.F43: process_f43, Format.F16: process_f16, Format.FHIR: process_fhir}
+
+
+async def build(ground: Ground) -> Assembly:
+    """Assembles the service."""
+    queued = asyncio.Event()
+    worker = Worker(ground.database, Neighbours.of(ground), ground.clock, ground.settings.instance, queued, FORMATS)
+    return Assembly(
+        apis={
+            service_pb2.DESCRIPTOR.services_by_name["ExchangeService"]: ExchangeApi(
+                ground.database, ground.pages, ground.clock, queued
+            )
+        },
+        feeds=[Feed(FEED, _snapshot)],
+        background=[worker.run, lambda: _keep_swept(ground.database, ground.clock)],
+    )
+
+
+async def _snapshot(reader: Reader) -> AsyncIterator[tuple[str, Message]]:
+    async for found in jobs.snapshot(reader):
+        yield found.import_id, event_of(found)
+
+
+async def _keep_swept(database: Database, clock: Clock) -> None:
+    """Removes uploads that were broken off, until cancelled."""
+    while True:
+        try:
+            async with database.writing() as writer:
+                await uploads.sweep(writer, clock() - UPLOAD_IDLE)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            log.exception("uploads that were broken off could not be removed; it is tried again")
+        await asyncio.sleep(_SWEEP_SECONDS)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main("exchange", build))

@@ -1,0 +1,1 @@
+"""How each format is carried from a zip to the services: read, join, send, commit."""

@@ -1,0 +1,1 @@
+"""Every SQL statement of exchange, by what it is about."""

@@ -1,0 +1,147 @@
+"""The tables of exchange, beside those of the ground."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    func,
+    text,
+)
+
+from libs.database.columns import recorded_at_column, text_column
+
+metadata = MetaData()
+
+imports = Table(
+    "imports",
+    metadata,
+    text_column("import_id", primary_key=True),
+    text_column("organization_id"),
+    Column("format", SmallInteger, nullable=False),
+    text_column("file_name"),
+    Column("sha256", Text, nullable=False, server_default=""),
+    Column("size_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("state", SmallInteger, nullable=False),
+    text_column("upload_id"),
+    Column("run", Integer, nullable=False, server_default="1"),
+    Column("rows_total", BigInteger, nullable=False, server_default="0"),
+    Column("rows_done", BigInteger, nullable=False, server_default="0"),
+    Column("cursor", Text, nullable=False, server_default=""),
+    Column("error_reason", Text, nullable=False, server_default=""),
+    Column("error_message", Text, nullable=False, server_default=""),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("leased_by", Text, nullable=False, server_default=""),
+    Column("leased_until", DateTime(timezone=True), nullable=False, server_default=func.to_timestamp(0)),
+    # When bytes last came, for an upload; when it was queued, later.
+    Column("touched_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    recorded_at_column(),
+    Column("started_at", DateTime(timezone=True)),
+    Column("finished_at", DateTime(timezone=True)),
+    # The same bytes are the same import.
+    Index(
+        "imports_by_content", "organization_id", "format", "sha256", unique=True, postgresql_where=text("state <> 1")
+    ),
+    Index("imports_by_organization", "organization_id", "import_id"),
+    Index("imports_unfinished", "state", "touched_at", postgresql_where=text("state IN (1, 2, 3)")),
+)
+
+import_chunks = Table(
+    "import_chunks",
+    metadata,
+    text_column("upload_id", primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("bytes", LargeBinary, nullable=False),
+)
+
+import_files = Table(
+    "import_files",
+    metadata,
+    text_column("import_id", primary_key=True),
+    Column("position", Integer, primary_key=True),
+    text_column("file"),
+    Column("rows", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False, server_default="0"),
+    Column("updated", BigInteger, nullable=False, server_default="0"),
+    Column("unchanged", BigInteger, nullable=False, server_default="0"),
+    Column("rejected", BigInteger, nullable=False, server_default="0"),
+    Column("skipped", BigInteger, nullable=False, server_default="0"),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("after_line", BigInteger, nullable=False, server_default="1"),
+    Column("is_done", Boolean, nullable=False, server_default="false"),
+)
+
+rejected_rows = Table(
+    "rejected_rows",
+    metadata,
+    text_column("import_id", primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("line", BigInteger, primary_key=True),
+    text_column("file"),
+    text_column("column_name"),
+    text_column("reason"),
+    text_column("message"),
+    text_column("raw"),
+)
+
+# By which number a facility knows a person, and what it said of them last.
+persons = Table(
+    "persons",
+    metadata,
+    text_column("organization_id", primary_key=True),
+    text_column("pid", primary_key=True),
+    text_column("registration_id"),
+    text_column("local_number"),
+    text_column("hn"),
+    Column("registration", LargeBinary, nullable=False),
+    text_column("import_id"),
+    Column("outcome", SmallInteger, nullable=False),
+    Index("persons_by_local_number", "organization_id", "local_number", unique=True),
+    Index("persons_by_hn", "organization_id", "hn", postgresql_where=text("hn <> ''")),
+)
+
+visits = Table(
+    "visits",
+    metadata,
+    text_column("organization_id", primary_key=True),
+    text_column("kind", primary_key=True),
+    text_column("number", primary_key=True),
+    text_column("registration_id"),
+)
+
+homes = Table(
+    "homes",
+    metadata,
+    text_column("organization_id", primary_key=True),
+    text_column("hid", primary_key=True),
+    Column("address", LargeBinary, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+# What is held only while its import runs.
+staged_parts = Table(
+    "staged_parts",
+    metadata,
+    text_column("import_id", primary_key=True),
+    text_column("pid", primary_key=True),
+    text_column("part", primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+staged_rows = Table(
+    "staged_rows",
+    metadata,
+    text_column("import_id", primary_key=True),
+    text_column("visit", primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("line", BigInteger, primary_key=True),
+    Column("fields", ARRAY(Text), nullable=False),
+)

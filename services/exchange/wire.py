@@ -1,0 +1,68 @@
+"""Nouns to protobuf."""
+
+from collections.abc import Sequence
+
+from nhip.exchange.v1 import events_pb2, resources_pb2
+
+from services.exchange.model import FileProgress, Import, RejectedRow
+
+
+def import_to_wire(found: Import, files: Sequence[FileProgress]) -> resources_pb2.Import:
+    """An import with its counts."""
+    made = resources_pb2.Import(
+        import_id=found.import_id,
+        organization_id=found.organization_id,
+        format=int(found.format),  # type: ignore[arg-type]  # an enum's number
+        file_name=found.file_name,
+        sha256=found.sha256,
+        size_bytes=found.size_bytes,
+        state=int(found.state),  # type: ignore[arg-type]  # an enum's number
+        files=[_count(file) for file in files],
+        rows_total=found.rows_total,
+        rows_done=found.rows_done,
+        error_reason=found.error_reason,
+        error_message=found.error_message,
+        attempts=found.attempts,
+    )
+    made.recorded_at.FromDatetime(found.recorded_at)
+    if found.started_at is not None:
+        made.started_at.FromDatetime(found.started_at)
+    if found.finished_at is not None:
+        made.finished_at.FromDatetime(found.finished_at)
+    return made
+
+
+def _count(file: FileProgress) -> resources_pb2.FileCount:
+    counts = file.counts
+    return resources_pb2.FileCount(
+        file=file.file,
+        rows=file.rows,
+        created=counts.created,
+        updated=counts.updated,
+        unchanged=counts.unchanged,
+        rejected=counts.rejected,
+        skipped=counts.skipped,
+        note=file.note,
+    )
+
+
+def rejected_to_wire(one: RejectedRow) -> resources_pb2.RejectedRow:
+    """A rejected row."""
+    rejection = one.rejection
+    return resources_pb2.RejectedRow(
+        file=one.file,
+        line=rejection.line,
+        column=rejection.column,
+        reason=rejection.reason,
+        message=rejection.message,
+        row=rejection.row,
+    )
+
+
+def event_of(found: Import) -> events_pb2.ExchangeEvent:
+    """What the feed tells of an import."""
+    return events_pb2.ExchangeEvent(
+        import_id=found.import_id,
+        organization_id=found.organization_id,
+        state=int(found.state),  # type: ignore[arg-type]  # an enum's number
+    )
