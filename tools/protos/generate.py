@@ -12,11 +12,13 @@ from pathlib import Path
 
 from grpc_tools import protoc
 
+from tools.protos.comments import comments_text
 from tools.protos.dependencies import dependency_set
 
 ROOT = Path(__file__).resolve().parents[2]
 PROTOS = ROOT / "protos"
 CONTRACTS = ROOT / "libs" / "contracts"
+COMMENTS = ROOT / "services" / "edge" / "openapi" / "comments.json"
 
 
 def proto_files() -> list[str]:
@@ -75,13 +77,20 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch)
         generate(target)
-        different = _differences(target, CONTRACTS)
+        different = [f"libs/contracts/{name}" for name in _differences(target, CONTRACTS)]
+        image = target / "image.binpb"
+        write_image(image)
+        comments = comments_text(image.read_bytes())
+        image.unlink()
         if arguments.check:
+            if not COMMENTS.exists() or COMMENTS.read_text(encoding="utf-8") != comments:
+                different.append(str(COMMENTS.relative_to(ROOT)))
             for name in different:
-                print(f"libs/contracts/{name} differs from protos/: run make protos", file=sys.stderr)
+                print(f"{name} differs from protos/: run make protos", file=sys.stderr)
             return 1 if different else 0
         shutil.rmtree(CONTRACTS, ignore_errors=True)
         shutil.copytree(target, CONTRACTS)
+        COMMENTS.write_text(comments, encoding="utf-8")
     return 0
 
 

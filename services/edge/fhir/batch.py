@@ -1,0 +1,86 @@
+"""batch (https://hl7.org/fhir/R4/http.html#transaction): each entry by itself, as if it had come alone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from urllib.parse import quote
+
+import orjson
+
+from services.edge.asgi import Message, Reply, Request, Scope
+from services.edge.fhir import bundle
+from services.edge.fhir.incoming import Entry
+from services.edge.fhir.interaction import BASE_PATH
+from services.edge.fhir.outcome import CONTENT_TYPE
+
+# How many entries are under way at the same time: a batch takes no more of the platform than a few callers.
+ENTRIES_AT_ONCE = 8
+# Headers of the batch that hold for each entry.
+_INHERITED = frozenset(
+    {b"authorization", b"host", b"x-forwarded-proto", b"x-forwarded-host", b"nhip-position", b"prefer", b"tracestate"}
+)
+# Characters of an entry's URL that mean something.
+_URL_SAFE = "%/?:@!$&'()*+,;=~#[]"
+
+Answer = Callable[[Request], Awaitable[Reply]]
+
+
+async def batch(answer: Answer, request: Request, entries: Sequence[Entry]) -> Reply:
+    """Carries out the entries of a batch Bundle; `answer` answers one request under the base, also with its errors."""
+    turn = asyncio.Semaphore(ENTRIES_AT_ONCE)
+
+    async def carried_out(entry: Entry) -> bytes:
+        alone = _alone(request, entry)
+        async with turn:
+            reply = await answer(alone)
+        for position in alone.positions:
+            request.stand_at(position)
+        return _response(reply)
+
+    answers = await asyncio.gather(*(carried_out(entry) for entry in entries))
+    return Reply(200, bundle.assemble("batch-response", [], answers), CONTENT_TYPE)
+
+
+def _alone(request: Request, entry: Entry) -> Request:
+    path, _, query = entry.url.partition("#")[0].partition("?")
+    headers = [(name, value) for name, value in request.headers.items() if name in _INHERITED]
+    if entry.body:
+        headers.append((b"content-type", b"application/fhir+json"))
+    if entry.if_match:
+        headers.append((b"if-match", b'W/"%d"' % entry.if_match))
+    for name, text in ((b"if-none-exist", entry.if_none_exist), (b"if-none-match", entry.if_none_match)):
+        if text:
+            headers.append((name, text.encode()))
+    scope: Scope = {
+        **request.scope,
+        "method": entry.method,
+        "path": f"{BASE_PATH}/{path}",
+        "raw_path": quote(f"{BASE_PATH}/{path}", safe=_URL_SAFE).encode(),
+        "query_string": quote(query, safe=_URL_SAFE).encode(),
+        "headers": headers,
+    }
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": entry.body, "more_body": False}
+
+    return Request(scope, receive, request.trace_id, request.traceparent)
+
+
+def _response(reply: Reply) -> bytes:
+    headers = dict(reply.headers)
+    response = {"status": f"{reply.status} {HTTPStatus(reply.status).phrase}"}
+    if place := headers.get(b"location"):
+        response["location"] = place.decode()
+    if etag := headers.get(b"etag"):
+        response["etag"] = etag.decode()
+    if modified := headers.get(b"last-modified"):
+        response["lastModified"] = parsedate_to_datetime(modified.decode()).isoformat()
+    # Every status above 399 comes with an OperationOutcome.
+    is_refused = reply.status >= HTTPStatus.BAD_REQUEST
+    rest = orjson.dumps(response)
+    if is_refused:
+        return b'{"response":%b,"outcome":%b}}' % (rest[:-1], reply.body)
+    if reply.body:
+        return b'{"resource":%b,"response":%b}' % (reply.body, rest)
+    return b'{"response":%b}' % rest

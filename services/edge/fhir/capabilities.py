@@ -1,0 +1,96 @@
+"""capabilities (https://hl7.org/fhir/R4/http.html#capabilities): what this server does, resource by resource."""
+
+import functools
+from typing import Any
+
+import orjson
+
+from libs.fhir.definitions import definitions
+from libs.fhir.search_parameters import parameters_of, supported
+from services.edge.asgi import Reply, Request
+from services.edge.fhir.interaction import base_url
+from services.edge.fhir.outcome import CONTENT_TYPE
+
+# When this statement last changed in substance.
+DATE = "2026-11-23"
+INTERACTIONS = ("read", "vread", "update", "delete", "history-instance", "history-type", "create", "search-type")
+_OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_VALIDATE = {"name": "validate", "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
+_MATCH = {"name": "match", "definition": "http://hl7.org/fhir/OperationDefinition/Patient-match"}
+_PATIENT_NOTE = (
+    "A Patient is registered in the patient index under the caller's organisation before it is filed; its id is the "
+    "registration's. Creating a Patient that is filed already updates it and answers 200."
+)
+
+
+async def capabilities(request: Request) -> Reply:
+    """`GET metadata`."""
+    return Reply(
+        200, _statement(request.root_url, base_url(request)), CONTENT_TYPE, [(b"cache-control", b"max-age=60")]
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def _statement(root: str, base: str) -> bytes:
+    return orjson.dumps(
+        {
+            "resourceType": "CapabilityStatement",
+            "url": f"{base}/metadata",
+            "name": "NHIP",
+            "title": "National Health Information Platform, FHIR R4",
+            "status": "active",
+            "date": DATE,
+            "kind": "instance",
+            "software": {"name": "NHIP edge"},
+            "implementation": {"description": "National Health Information Platform", "url": base},
+            "fhirVersion": "4.0.1",
+            "format": ["json", "application/fhir+json"],
+            "rest": [
+                {
+                    "mode": "server",
+                    "security": _security(root),
+                    "resource": _resources(),
+                    "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                }
+            ],
+        }
+    )
+
+
+def _security(root: str) -> dict[str, Any]:
+    token = {"url": "token", "valueUri": f"{root}/oauth2/token"}
+    service = {"system": "http://terminology.hl7.org/CodeSystem/restful-security-service", "code": "SMART-on-FHIR"}
+    return {
+        "extension": [{"url": _OAUTH_URIS, "extension": [token]}],
+        "service": [{"coding": [service]}],
+        "description": "OAuth 2.0 bearer tokens with SMART v2 scopes and a stated purpose of use.",
+    }
+
+
+@functools.cache
+def _resources() -> list[dict[str, Any]]:
+    return [_resource(name) for name in sorted(definitions().resource_types)]
+
+
+def _resource(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "type": name,
+        "interaction": [{"code": code} for code in INTERACTIONS],
+        "versioning": "versioned",
+        "readHistory": True,
+        "updateCreate": False,
+        "conditionalCreate": True,
+        "conditionalRead": "not-match",
+        "conditionalUpdate": False,
+        "conditionalDelete": "not-supported",
+        "referencePolicy": ["literal", "local"],
+        "searchParam": [{"name": parameter, "type": kind} for parameter, kind in supported(name)],
+        "operation": [_VALIDATE],
+    }
+    references = sorted(parameter for parameter, known in parameters_of(name).items() if known.kind == "reference")
+    if references:
+        found["searchInclude"] = [f"{name}:{parameter}" for parameter in references]
+    if name == "Patient":
+        found["operation"] = [_MATCH, _VALIDATE]
+        found["documentation"] = _PATIENT_NOTE
+    return found

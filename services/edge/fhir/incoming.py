@@ -1,0 +1,130 @@
+"""A Bundle that came in, taken apart: each entry with the bytes of its resource as they were written."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from libs.errors import FieldViolation, InvalidArgumentError
+from services.edge import soundjson
+from services.edge.asgi import Request
+from services.edge.fhir.interaction import base_url, parse_etag
+
+METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
+MAX_ENTRIES = 5000
+# Of so many mistakes the caller is told.
+MAX_VIOLATIONS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One Bundle.entry of a transaction or batch."""
+
+    index: int
+    full_url: str
+    method: str
+    # Relative to the base: `Observation/1`, `Observation?code=…`.
+    url: str
+    # What Bundle.entry.resource says, and its bytes; None and empty without one.
+    resource: dict[str, Any] | None
+    body: bytes
+    if_none_exist: str
+    if_match: int
+    if_none_match: str
+
+    @property
+    def place(self) -> str:
+        """FHIRPath of the entry."""
+        return f"Bundle.entry[{self.index}]"
+
+
+class _EntryError(InvalidArgumentError):
+    """One entry is no entry."""
+
+    def __init__(self, place: str, reason: str, description: str) -> None:
+        super().__init__(reason, description, fields=[FieldViolation(place, reason, description)])
+
+
+class _Reader:
+    """Reads entries under a base."""
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+
+    def entry(self, text: str, at: int, index: int) -> Entry:
+        place = f"Bundle.entry[{index}]"
+        if text[at] != "{":
+            raise _EntryError(place, "ENTRY_MALFORMED", "an entry is an object")
+        resource, body, full_url, request = None, "", "", None
+        for name, value, begin, end in soundjson.members(text, at):
+            if name == "resource":
+                resource, body = value, text[begin:end]
+            elif name == "fullUrl":
+                full_url = value
+            elif name == "request":
+                request = value
+        if not isinstance(request, dict):
+            raise _EntryError(f"{place}.request", "REQUEST_MISSING", "each entry says what to do")
+        if not isinstance(full_url, str):
+            raise _EntryError(f"{place}.fullUrl", "ENTRY_MALFORMED", "a URI belongs here")
+        method, url = _what(request, place)
+        if method in {"POST", "PUT"} and not isinstance(resource, dict):
+            raise _EntryError(f"{place}.resource", "RESOURCE_MISSING", f"{method} stores a resource")
+        held = self._string(request, "ifMatch", place)
+        return Entry(
+            index=index,
+            full_url=full_url,
+            method=method,
+            url=self._relative(url),
+            resource=resource if method in {"POST", "PUT"} else None,
+            body=body.encode() if method in {"POST", "PUT"} else b"",
+            if_none_exist=self._string(request, "ifNoneExist", place).removeprefix("?"),
+            if_match=parse_etag(held, f"{place}.request.ifMatch") if held else 0,
+            if_none_match=self._string(request, "ifNoneMatch", place),
+        )
+
+    def _relative(self, url: str) -> str:
+        return url.removeprefix(self._base).removeprefix(urlsplit(self._base).path).removeprefix("/")
+
+    @staticmethod
+    def _string(request: dict[str, Any], name: str, place: str) -> str:
+        value = request.get(name, "")
+        if isinstance(value, str):
+            return value
+        raise _EntryError(f"{place}.request.{name}", "ENTRY_MALFORMED", "a string belongs here")
+
+
+def _what(request: dict[str, Any], place: str) -> tuple[str, str]:
+    """Method and URL of Bundle.entry.request."""
+    method, url = request.get("method"), request.get("url")
+    if not isinstance(method, str) or method not in METHODS:
+        raise _EntryError(f"{place}.request.method", "METHOD_UNKNOWN", "GET, POST, PUT or DELETE")
+    if not isinstance(url, str) or not url:
+        raise _EntryError(f"{place}.request.url", "URL_MISSING", "a URL relative to the base belongs here")
+    return method, url
+
+
+def entries_of(request: Request, body: bytes, document: dict[str, Any]) -> list[Entry]:
+    """The entries of a Bundle in their order. Raises InvalidArgumentError, reason BUNDLE_INVALID, naming each mistake."""
+    listed = document.get("entry", [])
+    if not isinstance(listed, list) or len(listed) > MAX_ENTRIES:
+        violation = FieldViolation("Bundle.entry", "BUNDLE_INVALID", f"a list of at most {MAX_ENTRIES} entries")
+        raise InvalidArgumentError("BUNDLE_INVALID", "Bundle.entry is no list, or too long", fields=[violation])
+    if not listed:
+        return []
+    reader = _Reader(base_url(request))
+    text = soundjson.decode_text(body)
+    found: list[Entry] = []
+    violations: list[FieldViolation] = []
+    for name, _, begin, _ in soundjson.members(text, soundjson.first(text)):
+        if name == "entry":
+            for index, at in enumerate(soundjson.elements(text, begin)):
+                try:
+                    found.append(reader.entry(text, at, index))
+                except InvalidArgumentError as error:
+                    violations.extend(error.fields)
+    if violations:
+        first = violations[0]
+        raise InvalidArgumentError(
+            "BUNDLE_INVALID", f"{first.field}: {first.description}", fields=violations[:MAX_VIOLATIONS]
+        )
+    return found

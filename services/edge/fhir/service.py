@@ -1,0 +1,152 @@
+"""Everything under /fhir/R4: from a path to its interaction, and from any error to an OperationOutcome."""
+
+import logging
+
+from libs.errors import FieldViolation, InvalidArgumentError
+from libs.fhir.definitions import definitions
+from services.edge import soundjson
+from services.edge.asgi import Reply, Request
+from services.edge.faults import Refusal, fault_of, unexpected
+from services.edge.fhir.batch import batch
+from services.edge.fhir.capabilities import capabilities
+from services.edge.fhir.create import create
+from services.edge.fhir.delete import delete
+from services.edge.fhir.history import history
+from services.edge.fhir.incoming import entries_of
+from services.edge.fhir.interaction import read_body, require_json_answer, require_type, wants_pretty
+from services.edge.fhir.operations import match as match_patient
+from services.edge.fhir.operations import validate
+from services.edge.fhir.outcome import refusal
+from services.edge.fhir.read import read
+from services.edge.fhir.search import posted_query, search
+from services.edge.fhir.transaction import transaction
+from services.edge.fhir.update import update
+from services.edge.fhir.vread import vread
+from services.edge.upstream import Upstream
+
+log = logging.getLogger(__name__)
+Query = list[tuple[str, str]]
+_NO_QUERY: Query = []
+
+
+class Fhir:
+    """The FHIR R4 service."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        """`upstream` reaches records and the patient index."""
+        self._upstream = upstream
+        self._types = definitions().resource_types
+
+    async def answer(self, request: Request) -> Reply:
+        """Answers one request, also with its errors."""
+        try:
+            return await self._answer(request)
+        except Exception as error:
+            fault = fault_of(error)
+            if fault is None:
+                log.exception("%s %s failed for an unknown reason", request.method, request.route)
+                fault = unexpected()
+            return refusal(fault)
+
+    async def _answer(self, request: Request) -> Reply:
+        query = request.query if request.scope["query_string"] else _NO_QUERY
+        require_json_answer(request, query)
+        # The first two segments are the base's.
+        reply = await self._interact(request, request.segments[2:], query)
+        if query and reply.body and wants_pretty(query):
+            reply.body = soundjson.pretty(reply.body)
+        return reply
+
+    async def _interact(self, request: Request, segments: list[str], query: Query) -> Reply:
+        if segments and not segments[-1]:
+            segments = segments[:-1]
+        verb = "GET" if request.method == "HEAD" else request.method
+        match segments:
+            case [resource_type, resource_id] if resource_type in self._types and resource_id[:1] not in {"_", "$"}:
+                return await self._instance(request, verb, resource_type, resource_id)
+            case [resource_type] if resource_type in self._types:
+                request.route = "/fhir/R4/{type}"
+                if verb == "GET":
+                    return await search(self._upstream, request, resource_type, query)
+                _allow(verb, "POST", "GET")
+                return await create(self._upstream, request, resource_type)
+            case []:
+                request.route = "/fhir/R4"
+                _allow(verb, "POST")
+                return await self._bundle(request)
+            case ["metadata"]:
+                request.route = "/fhir/R4/metadata"
+                _allow(verb, "GET")
+                return await capabilities(request)
+            case [resource_type, *rest] if resource_type in self._types:
+                return await self._beyond(request, verb, resource_type, rest, query)
+            case _:
+                raise Refusal("NOT_FOUND", "TYPE_UNKNOWN", "there is no such resource type in FHIR R4", status=404)
+
+    async def _instance(self, request: Request, verb: str, resource_type: str, resource_id: str) -> Reply:
+        request.route = "/fhir/R4/{type}/{id}"
+        if verb == "GET":
+            return await read(self._upstream, request, resource_type, resource_id)
+        if verb == "PUT":
+            return await update(self._upstream, request, resource_type, resource_id)
+        _allow(verb, "DELETE", "GET", "PUT")
+        return await delete(self._upstream, request, resource_type, resource_id)
+
+    async def _beyond(self, request: Request, verb: str, resource_type: str, rest: list[str], query: Query) -> Reply:
+        upstream = self._upstream
+        match rest:
+            case ["_search"]:
+                request.route = "/fhir/R4/{type}/_search"
+                _allow(verb, "POST")
+                return await search(upstream, request, resource_type, await posted_query(request))
+            case ["_history"]:
+                request.route = "/fhir/R4/{type}/_history"
+                _allow(verb, "GET")
+                return await history(upstream, request, resource_type, "", query)
+            case ["$match"] if resource_type == "Patient":
+                request.route = "/fhir/R4/Patient/$match"
+                _allow(verb, "POST")
+                return await match_patient(upstream, request)
+            case ["$validate"] | [_, "$validate"]:
+                request.route = "/fhir/R4/{type}/$validate"
+                _allow(verb, "POST")
+                return await validate(upstream, request, resource_type)
+            case [resource_id, "_history"]:
+                request.route = "/fhir/R4/{type}/{id}/_history"
+                _allow(verb, "GET")
+                return await history(upstream, request, resource_type, resource_id, query)
+            case [resource_id, "_history", version]:
+                request.route = "/fhir/R4/{type}/{id}/_history/{vid}"
+                _allow(verb, "GET")
+                return await vread(upstream, request, resource_type, resource_id, version)
+            case _:
+                raise Refusal("NOT_FOUND", "INTERACTION_UNKNOWN", "there is nothing at this path", status=404)
+
+    async def _bundle(self, request: Request) -> Reply:
+        body, document = await read_body(request)
+        require_type(document, "Bundle", "Bundle")
+        kind = document.get("type")
+        if kind == "transaction":
+            return await transaction(self._upstream, request, entries_of(request, body, document))
+        if kind == "batch":
+            return await batch(self._entry, request, entries_of(request, body, document))
+        violation = FieldViolation("Bundle.type", "BUNDLE_INVALID", "transaction or batch")
+        raise InvalidArgumentError("BUNDLE_INVALID", "the base takes transactions and batches", fields=[violation])
+
+    async def _entry(self, request: Request) -> Reply:
+        """One entry of a batch; a batch within a batch is none."""
+        if not any(request.segments[2:]):
+            return refusal(Refusal("INVALID_ARGUMENT", "URL_MISSING", "an entry names a resource type").fault)
+        return await self.answer(request)
+
+
+def _allow(verb: str, *allowed: str) -> None:
+    if verb not in allowed:
+        names = ", ".join(allowed)
+        raise Refusal(
+            "INVALID_ARGUMENT",
+            "METHOD_NOT_ALLOWED",
+            f"this path takes {names}",
+            status=405,
+            headers=((b"allow", names.encode()),),
+        )

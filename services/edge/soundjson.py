@@ -1,0 +1,164 @@
+"""JSON read strictly: UTF-8, no duplicate keys, no NaN, no half characters, errors by line and column.
+
+Also finds where a value stands in the text, so that a resource inside of a Bundle goes on byte by byte as it came:
+parsing and writing it anew would lose the digits of its decimals.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from libs.errors import FieldViolation, InvalidArgumentError
+
+# Above this, parsing takes longer than other requests should wait (about 10 ms).
+LARGE_BYTES = 1 << 20
+_SPACE = re.compile(r"[ \t\n\r]*")
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_PIECES = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                shown = name if _PLAIN_NAME.fullmatch(name) else "a name"
+                violation = FieldViolation(shown, "JSON_DUPLICATE_KEY", "an object names each member once")
+                raise InvalidArgumentError(
+                    "JSON_DUPLICATE_KEY", f"{shown} stands twice in one object", fields=[violation]
+                )
+            seen.add(name)
+    return found
+
+
+def _no_constant(_: str) -> NoReturn:
+    raise InvalidArgumentError("JSON_MALFORMED", "JSON knows no NaN and no Infinity")
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+
+
+def decode_text(body: bytes) -> str:
+    """The body as text. Raises InvalidArgumentError, reason JSON_MALFORMED, with the place."""
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        column = error.start - body.rfind(b"\n", 0, error.start)
+        raise _malformed("the body is not UTF-8", line, column) from None
+
+
+def parse_text(text: str) -> Any:
+    """The value of a JSON text. Raises InvalidArgumentError, reasons JSON_MALFORMED, JSON_DUPLICATE_KEY."""
+    try:
+        value = _decoder.decode(text)
+    except json.JSONDecodeError as error:
+        raise _malformed(error.msg, error.lineno, error.colno) from None
+    except RecursionError:
+        raise InvalidArgumentError("JSON_MALFORMED", "the document is nested too deeply") from None
+    except ValueError:
+        raise InvalidArgumentError("JSON_MALFORMED", "a number has too many digits") from None
+    if "\\u0000" in text:
+        _refuse_nul(value)
+    if _HALF.search(text) is not None:
+        _refuse_halves(value)
+    return value
+
+
+def parse(body: bytes) -> Any:
+    """The value of a JSON document. Raises InvalidArgumentError, reasons JSON_MALFORMED, JSON_DUPLICATE_KEY."""
+    return parse_text(decode_text(body))
+
+
+async def parse_aside(body: bytes) -> Any:
+    """As `parse`; a large document does not hold up other requests."""
+    return parse(body) if len(body) <= LARGE_BYTES else await asyncio.to_thread(parse, body)
+
+
+def members(text: str, start: int) -> Iterator[tuple[str, Any, int, int]]:
+    """Name, value, begin and end of each member of the object that begins at `start`; `text` has been parsed before."""
+    at = _skip(text, start + 1)
+    while text[at] != "}":
+        name, at = _decoder.raw_decode(text, at)
+        begin = _skip(text, _skip(text, at) + 1)
+        value, end = _decoder.raw_decode(text, begin)
+        yield name, value, begin, end
+        at = _skip(text, end)
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+
+
+def elements(text: str, start: int) -> Iterator[int]:
+    """Where each element of the array that begins at `start` begins; `text` has been parsed before."""
+    at = _skip(text, start + 1)
+    while text[at] != "]":
+        yield at
+        _, at = _decoder.raw_decode(text, at)
+        at = _skip(text, at)
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+
+
+def first(text: str) -> int:
+    """Where the document's value begins."""
+    return _skip(text, 0)
+
+
+def with_member(text: str, name: str, value: str) -> str:
+    """The object's text with one string member set; everything else stays as it was written."""
+    start = first(text)
+    written = json.dumps(value)
+    for found, _, begin, end in members(text, start):
+        if found == name:
+            return text[:begin] + written + text[end:]
+    is_empty = text[_skip(text, start + 1)] == "}"
+    return f"{text[: start + 1]}{json.dumps(name)}:{written}{'' if is_empty else ','}{text[start + 1 :]}"
+
+
+def pretty(body: bytes) -> bytes:
+    """The same document over many lines; every number and string stays as it was written."""
+    pieces: list[str] = []
+    depth = 0
+    previous = ""
+    for match in _PIECES.finditer(body.decode("utf-8")):
+        piece = match[0]
+        if piece in "}]" and previous not in "{[":
+            depth -= 1
+            pieces.append("\n" + "  " * depth)
+        elif piece in "}]":
+            depth -= 1
+        elif previous and previous in "{[,":
+            pieces.append("\n" + "  " * depth)
+        if piece in "{[":
+            depth += 1
+        pieces.append(": " if piece == ":" else piece)
+        previous = piece
+    return "".join([*pieces, "\n"]).encode()
+
+
+def _skip(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return at if match is None else match.end()
+
+
+def _malformed(what: str, line: int, column: int) -> InvalidArgumentError:
+    place = f"line {line}, column {column}"
+    violation = FieldViolation(place, "JSON_MALFORMED", what)
+    return InvalidArgumentError("JSON_MALFORMED", f"the body is not JSON: {place}: {what}", fields=[violation])
+
+
+def _refuse_nul(value: Any) -> None:
+    # A backslash that is text stands doubled; what is left before u0000 is an escape.
+    if "\\u0000" in json.dumps(value, ensure_ascii=False).replace("\\\\", ""):
+        raise InvalidArgumentError("CHARACTER_REFUSED", "the body holds the character U+0000, which is not text")
+
+
+def _refuse_halves(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidArgumentError("CHARACTER_REFUSED", "the body holds half of a surrogate pair") from None

@@ -1,0 +1,117 @@
+"""The services behind the edge: one channel to each, and a callable for each RPC."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from nhip.audit.v1 import service_pb2 as audit_pb2
+from nhip.claims.v1 import service_pb2 as claims_pb2
+from nhip.exchange.v1 import service_pb2 as exchange_pb2
+from nhip.identity.v1 import service_pb2 as identity_pb2
+from nhip.options.v1 import options_pb2
+from nhip.patient_index.v1 import service_pb2 as patient_index_pb2
+from nhip.records.v1 import service_pb2 as records_pb2
+from nhip.surveillance.v1 import service_pb2 as surveillance_pb2
+
+from libs.runtime.channels import open_channel
+from libs.runtime.policy import Method, methods_of
+from libs.runtime.settings import Settings
+from services.edge.asgi import Request
+
+POSITION = "nhip-position"
+# What the service level promises, with room for a retry; the caller's own patience may be shorter.
+DEADLINES: Mapping[int, float] = {
+    options_pb2.SLO_CLASS_FAST: 2.0,
+    options_pb2.SLO_CLASS_INTERACTIVE: 10.0,
+    options_pb2.SLO_CLASS_BATCH: 60.0,
+    options_pb2.SLO_CLASS_STREAM: 600.0,
+}
+SERVICES: Mapping[str, ServiceDescriptor] = {
+    "identity": identity_pb2.DESCRIPTOR.services_by_name["IdentityService"],
+    "patient_index": patient_index_pb2.DESCRIPTOR.services_by_name["PatientIndexService"],
+    "records": records_pb2.DESCRIPTOR.services_by_name["RecordsService"],
+    "claims": claims_pb2.DESCRIPTOR.services_by_name["ClaimsService"],
+    "surveillance": surveillance_pb2.DESCRIPTOR.services_by_name["SurveillanceService"],
+    "exchange": exchange_pb2.DESCRIPTOR.services_by_name["ExchangeService"],
+    "audit": audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
+}
+
+
+class Rpc:
+    """One RPC of one service."""
+
+    __slots__ = ("_call", "_deadline", "_tells_position", "method")
+
+    def __init__(self, method: Method, channel: grpc.aio.Channel) -> None:
+        """`channel` leads to the method's service."""
+        open_call = channel.stream_unary if method.is_client_streaming else channel.unary_unary
+        self.method = method
+        self._call: Any = open_call(
+            method.path,
+            request_serializer=method.request_class.SerializeToString,
+            response_deserializer=method.response_class.FromString,
+        )
+        self._deadline = DEADLINES[method.slo_class]
+        # What writes nothing has no position to tell; asking costs a round of the event loop.
+        self._tells_position = not method.is_read_only
+
+    async def __call__(self, message: Message, request: Request) -> Any:
+        """Calls as the request's caller. Raises AioRpcError."""
+        # A service that is being started anew is waited for: nothing was sent to it yet, so that nothing happens twice.
+        call = self._call(message, metadata=request.metadata, timeout=self._deadline, wait_for_ready=True)
+        response = await call
+        if self._tells_position:
+            _note_position(await call.trailing_metadata(), request)
+        return response
+
+    async def stream(self, messages: AsyncIterator[Message], request: Request) -> Any:
+        """Sends messages as the service takes them, and answers its response. Raises AioRpcError."""
+        call = self._call(metadata=request.metadata, timeout=self._deadline, wait_for_ready=True)
+        try:
+            async for message in messages:
+                await call.write(message)
+            await call.done_writing()
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            # The service answered before it had read everything; awaiting the call tells what.
+            pass
+        except BaseException:
+            call.cancel()
+            raise
+        response = await call
+        _note_position(await call.trailing_metadata(), request)
+        return response
+
+
+class Upstream:
+    """Every RPC of every service by its label, such as `records.ReadResource`."""
+
+    def __init__(self, channels: Mapping[str, grpc.aio.Channel]) -> None:
+        """`channels` by service name."""
+        self.channels = channels
+        self._rpcs = {
+            method.label: Rpc(method, channels[name])
+            for name, descriptor in SERVICES.items()
+            for method in methods_of(descriptor)
+        }
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Upstream":
+        """Channels to the peers that the settings name. Raises SettingsError."""
+        return cls({name: open_channel(settings.peer(name), descriptor) for name, descriptor in SERVICES.items()})
+
+    def __getitem__(self, label: str) -> Rpc:
+        return self._rpcs[label]
+
+    async def close(self) -> None:
+        """Closes the channels."""
+        for channel in self.channels.values():
+            await channel.close()
+
+
+def _note_position(trailing: Any, request: Request) -> None:
+    for key, value in trailing or ():
+        if key == POSITION and isinstance(value, str):
+            request.stand_at(value)

@@ -1,0 +1,342 @@
+"""read, vread, create, update, delete, history and search over the wire."""
+
+import json
+
+import orjson
+import pytest
+from nhip.records.v1 import resources_pb2, service_pb2
+
+from libs.errors import AbortedError, InvalidArgumentError
+from tests.services.edge.fhir.stored import stored
+
+FHIR_JSON = {"content-type": "application/fhir+json"}
+BODY = b'{"resourceType":"Observation", "valueQuantity":{"value": 1.10}}'
+LAST_MODIFIED = "Thu, 01 Jan 2026 00:00:00 GMT"
+
+
+async def test_a_read_answers_the_stored_bytes_untouched(edge):
+    edge.platform.answers["records.ReadResource"] = service_pb2.ReadResourceResponse(resource=stored(version=3))
+    answer = await edge.client.get("/fhir/R4/Observation/o1")
+    assert answer.content == stored().body
+    assert answer.headers["content-type"] == "application/fhir+json; charset=utf-8"
+    assert answer.headers["etag"] == 'W/"3"'
+    assert answer.headers["last-modified"] == LAST_MODIFIED
+    (request,) = edge.platform.called("records.ReadResource")
+    assert (request.type, request.id) == ("Observation", "o1")
+
+
+@pytest.mark.parametrize("held", ['W/"3"', '"3"', '"1", W/"3"'])
+async def test_a_read_of_what_is_held_is_not_modified(edge, held):
+    edge.platform.answers["records.ReadResource"] = service_pb2.ReadResourceResponse(resource=stored(version=3))
+    answer = await edge.client.get("/fhir/R4/Observation/o1", headers={"if-none-match": held})
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", 'W/"3"')
+    answer = await edge.client.get("/fhir/R4/Observation/o1", headers={"if-none-match": 'W/"2"'})
+    assert answer.status_code == 200
+
+
+async def test_pretty_answers_keep_every_digit(edge):
+    edge.platform.answers["records.ReadResource"] = service_pb2.ReadResourceResponse(resource=stored())
+    answer = await edge.client.get("/fhir/R4/Observation/o1?_pretty=true&_format=json")
+    assert answer.text == '{\n  "resourceType": "Observation",\n  "id": "o1",\n  "value": 1.10\n}\n'
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "status"),
+    [
+        ("", "application/fhir+json", 200),
+        ("", "application/fhir+xml", 406),
+        ("", "text/html, */*;q=0.8", 200),
+        ("?_format=application/fhir+json", "application/fhir+xml", 200),
+        ("?_format=xml", "*/*", 406),
+    ],
+)
+async def test_answers_are_json_only(edge, query, accept, status):
+    edge.platform.answers["records.ReadResource"] = service_pb2.ReadResourceResponse(resource=stored())
+    answer = await edge.client.get(f"/fhir/R4/Observation/o1{query}", headers={"accept": accept})
+    assert answer.status_code == status
+
+
+async def test_one_version_is_read(edge):
+    edge.platform.answers["records.ReadVersion"] = service_pb2.ReadVersionResponse(resource=stored(version=2))
+    answer = await edge.client.get("/fhir/R4/Observation/o1/_history/2")
+    assert (answer.content, answer.headers["etag"]) == (stored().body, 'W/"2"')
+    assert edge.platform.called("records.ReadVersion")[0].version == 2
+
+
+@pytest.mark.parametrize(
+    "path", ["Observation/o1/_history/0", "Observation/o1/_history/x", "Observation/a b", "Observation/" + "a" * 65]
+)
+async def test_what_can_be_no_id_or_version_is_not_found(edge, path):
+    answer = await edge.client.get(f"/fhir/R4/{path}")
+    assert answer.status_code == 404
+    assert not edge.platform.calls
+
+
+async def test_a_create_sends_the_bytes_and_says_where_it_went(edge):
+    response = service_pb2.CreateResourceResponse(resource=stored(), outcome=resources_pb2.WRITE_OUTCOME_CREATED)
+    edge.platform.answers["records.CreateResource"] = response
+    edge.platform.positions["records.CreateResource"] = "records/records@5.1"
+    headers = {**FHIR_JSON, "if-none-exist": "identifier=a|b", "idempotency-key": "k1"}
+    answer = await edge.client.post("/fhir/R4/Observation", content=BODY, headers=headers)
+    assert (answer.status_code, answer.content) == (201, stored().body)
+    assert answer.headers["location"] == "http://edge.test/fhir/R4/Observation/o1/_history/1"
+    assert (answer.headers["etag"], answer.headers["last-modified"]) == ('W/"1"', LAST_MODIFIED)
+    assert answer.headers["nhip-position"] == "records/records@5.1"
+    (request,) = edge.platform.called("records.CreateResource")
+    assert request == service_pb2.CreateResourceRequest(
+        type="Observation", body=BODY, if_none_exist="identifier=a|b", request_id="k1"
+    )
+
+
+async def test_a_create_that_matches_one_answers_200(edge):
+    response = service_pb2.CreateResourceResponse(resource=stored(), outcome=resources_pb2.WRITE_OUTCOME_UNCHANGED)
+    edge.platform.answers["records.CreateResource"] = response
+    answer = await edge.client.post("/fhir/R4/Observation", content=BODY, headers=FHIR_JSON)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("prefer", "expected"),
+    [
+        ("return=minimal", b""),
+        ("return=representation", stored().body),
+        ("respond-async; return=minimal", b""),
+        ("", stored().body),
+    ],
+)
+async def test_prefer_decides_what_a_write_answers(edge, prefer, expected):
+    response = service_pb2.CreateResourceResponse(resource=stored(), outcome=resources_pb2.WRITE_OUTCOME_CREATED)
+    edge.platform.answers["records.CreateResource"] = response
+    answer = await edge.client.post("/fhir/R4/Observation", content=BODY, headers={**FHIR_JSON, "prefer": prefer})
+    assert (answer.status_code, answer.content) == (201, expected)
+    answer = await edge.client.post(
+        "/fhir/R4/Observation", content=BODY, headers={**FHIR_JSON, "prefer": "return=OperationOutcome"}
+    )
+    assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers", "status", "reason"),
+    [
+        ("Observation", b'{"resourceType":"Patient"}', FHIR_JSON, 400, "TYPE_MISMATCH"),
+        ("Observation", b'{"resourceType":"Observation"', FHIR_JSON, 400, "JSON_MALFORMED"),
+        ("Observation", b'{"a":1,"a":2}', FHIR_JSON, 400, "JSON_DUPLICATE_KEY"),
+        ("Observation", b"7", FHIR_JSON, 400, "JSON_MALFORMED"),
+        ("Observation", b"", FHIR_JSON, 400, "JSON_MALFORMED"),
+        ("Observation", BODY, {"content-type": "application/xml"}, 415, "CONTENT_TYPE_UNSUPPORTED"),
+        ("Observation", BODY, {"content-type": "application/json; charset=tis-620"}, 415, "CONTENT_TYPE_UNSUPPORTED"),
+        ("Observation", BODY, {}, 415, "CONTENT_TYPE_UNSUPPORTED"),
+        ("Observatory", BODY, FHIR_JSON, 404, "TYPE_UNKNOWN"),
+        ("Observation/_sideways", BODY, FHIR_JSON, 404, "INTERACTION_UNKNOWN"),
+        ("Observation/o1", BODY, FHIR_JSON, 405, "METHOD_NOT_ALLOWED"),
+        ("metadata", BODY, FHIR_JSON, 405, "METHOD_NOT_ALLOWED"),
+        ("Observation/$match", BODY, FHIR_JSON, 404, "INTERACTION_UNKNOWN"),
+        ("", b'{"resourceType":"Bundle","type":"document"}', FHIR_JSON, 400, "BUNDLE_INVALID"),
+    ],
+)
+async def test_a_wrong_post_is_refused_with_an_outcome(edge, path, body, headers, status, reason):
+    answer = await edge.client.post(f"/fhir/R4/{path}", content=body, headers=headers)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["issue"][0]["details"]["coding"][0]["code"] == reason
+    assert not edge.platform.calls
+
+
+async def test_an_update_goes_over_the_version_that_was_read(edge):
+    response = service_pb2.UpdateResourceResponse(
+        resource=stored(version=4), outcome=resources_pb2.WRITE_OUTCOME_UPDATED
+    )
+    edge.platform.answers["records.UpdateResource"] = response
+    body = b'{"resourceType":"Observation","id":"o1"}'
+    answer = await edge.client.put("/fhir/R4/Observation/o1", content=body, headers={**FHIR_JSON, "if-match": 'W/"3"'})
+    assert (answer.status_code, answer.headers["etag"]) == (200, 'W/"4"')
+    (request,) = edge.platform.called("records.UpdateResource")
+    assert request == service_pb2.UpdateResourceRequest(type="Observation", id="o1", body=body, if_match=3)
+
+
+async def test_an_update_over_another_version_fails_its_precondition(edge):
+    edge.platform.answers["records.UpdateResource"] = AbortedError("VERSION_CONFLICT", "m")
+    body = b'{"resourceType":"Observation","id":"o1"}'
+    answer = await edge.client.put("/fhir/R4/Observation/o1", content=body, headers={**FHIR_JSON, "if-match": '"3"'})
+    assert answer.status_code == 412
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "reason"),
+    [
+        (b'{"resourceType":"Observation","id":"o2"}', {}, "ID_MISMATCH"),
+        (b'{"resourceType":"Observation"}', {}, "ID_MISMATCH"),
+        (b'{"resourceType":"Observation","id":"o1"}', {"if-match": "three"}, "ETAG_MALFORMED"),
+    ],
+)
+async def test_a_wrong_update_never_reaches_records(edge, body, headers, reason):
+    answer = await edge.client.put("/fhir/R4/Observation/o1", content=body, headers={**FHIR_JSON, **headers})
+    assert (answer.status_code, answer.json()["issue"][0]["details"]["coding"][0]["code"]) == (400, reason)
+    assert not edge.platform.calls
+
+
+async def test_a_delete_answers_nothing_or_an_outcome(edge):
+    edge.platform.answers["records.DeleteResource"] = service_pb2.DeleteResourceResponse(version=5)
+    answer = await edge.client.delete("/fhir/R4/Observation/o1", headers={"if-match": 'W/"4"'})
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (204, b"", 'W/"5"')
+    assert edge.platform.called("records.DeleteResource")[0].if_match == 4
+    answer = await edge.client.delete("/fhir/R4/Observation/o1", headers={"prefer": "return=OperationOutcome"})
+    assert (answer.status_code, answer.json()["resourceType"]) == (200, "OperationOutcome")
+
+
+async def test_history_tells_what_made_each_version(edge):
+    versions = [stored(version=3, body=b"", operation=3), stored(version=2, operation=2), stored(version=1)]
+    edge.platform.answers["records.ListHistory"] = service_pb2.ListHistoryResponse(
+        versions=versions, next_page_token="t n", total=9
+    )
+    answer = await edge.client.get("/fhir/R4/Observation/o1/_history?_count=3&_since=2026-01-01T00:00:00%2B07:00")
+    bundle = answer.json()
+    assert (bundle["type"], bundle["total"]) == ("history", 9)
+    assert [entry["request"]["method"] for entry in bundle["entry"]] == ["DELETE", "PUT", "POST"]
+    assert "resource" not in bundle["entry"][0]
+    assert bundle["entry"][1]["response"] == {
+        "status": "200 OK",
+        "etag": 'W/"2"',
+        "lastModified": "2026-01-01T00:00:00.123+00:00",
+    }
+    assert bundle["entry"][2]["fullUrl"] == "http://edge.test/fhir/R4/Observation/o1"
+    links = {link["relation"]: link["url"] for link in bundle["link"]}
+    assert links["next"].startswith("http://edge.test/fhir/R4/Observation/o1/_history?_count=3")
+    assert links["next"].endswith("&_page=t%20n")
+    (request,) = edge.platform.called("records.ListHistory")
+    assert (request.id, request.page_size, request.since.ToJsonString()) == ("o1", 3, "2025-12-31T17:00:00Z")
+
+
+async def test_the_history_of_a_type_has_no_id(edge):
+    answer = await edge.client.get("/fhir/R4/Observation/_history?_page=abc")
+    assert answer.json() == {
+        "resourceType": "Bundle",
+        "type": "history",
+        "total": 0,
+        "link": [{"relation": "self", "url": "http://edge.test/fhir/R4/Observation/_history?_page=abc"}],
+    }
+    (request,) = edge.platform.called("records.ListHistory")
+    assert (request.id, request.page_token) == ("", "abc")
+    for query in ("_at=2026", "_since=yesterday", "_count=many"):
+        assert (await edge.client.get(f"/fhir/R4/Observation/_history?{query}")).status_code == 400
+
+
+async def test_a_search_is_assembled_of_the_stored_bytes(edge):
+    edge.platform.answers["records.SearchResources"] = service_pb2.SearchResourcesResponse(
+        matches=[stored(), stored(resource_id="o2")], included=[stored("Patient", "p1")], next_page_token="n/1", total=7
+    )
+    answer = await edge.client.get(
+        "/fhir/R4/Observation?code=http://loinc.org|1-2&code=b&_count=2&_include=Observation:patient"
+    )
+    assert answer.content.count(stored().body) == 1
+    bundle = answer.json()
+    assert (bundle["type"], bundle["total"]) == ("searchset", 7)
+    assert [entry["search"]["mode"] for entry in bundle["entry"]] == ["match", "match", "include"]
+    assert bundle["entry"][2]["fullUrl"] == "http://edge.test/fhir/R4/Patient/p1"
+    links = {link["relation"]: link["url"] for link in bundle["link"]}
+    query = "code=http://loinc.org|1-2&code=b&_count=2&_include=Observation:patient"
+    assert links == {
+        "self": f"http://edge.test/fhir/R4/Observation?{query}",
+        "next": f"http://edge.test/fhir/R4/Observation?{query}&_page=n/1",
+    }
+    (request,) = edge.platform.called("records.SearchResources")
+    assert [(one.name, one.value) for one in request.parameters] == [
+        ("code", "http://loinc.org|1-2"),
+        ("code", "b"),
+        ("_include", "Observation:patient"),
+    ]
+    assert (request.page_size, request.lenient) == (2, False)
+    await edge.client.get(links["next"])
+    assert edge.platform.called("records.SearchResources")[1].page_token == "n/1"
+
+
+async def test_an_empty_search_has_no_entries_and_a_count_asks_for_none(edge):
+    answer = await edge.client.get("/fhir/R4/Observation?_count=0")
+    assert answer.json() == {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "link": [{"relation": "self", "url": "http://edge.test/fhir/R4/Observation?_count=0"}],
+    }
+    assert edge.platform.called("records.SearchResources")[0].parameters[0].value == "count"
+
+
+async def test_a_posted_search_joins_url_and_form(edge):
+    answer = await edge.client.post("/fhir/R4/Patient/_search?active=true", data={"name": "สมชาย"})
+    assert answer.status_code == 200
+    (request,) = edge.platform.called("records.SearchResources")
+    assert [(one.name, one.value) for one in request.parameters] == [("active", "true"), ("name", "สมชาย")]
+    answer = await edge.client.post("/fhir/R4/Patient/_search", json={"name": "x"})
+    assert answer.status_code == 415
+
+
+async def test_lenient_searches_tell_what_was_passed_over(edge):
+    edge.platform.answers["records.SearchResources"] = service_pb2.SearchResourcesResponse(
+        matches=[stored()], total=1, ignored_parameters=["colour"]
+    )
+    answer = await edge.client.get("/fhir/R4/Observation?colour=red&code=a", headers={"prefer": "handling=lenient"})
+    assert edge.platform.called("records.SearchResources")[0].lenient
+    bundle = answer.json()
+    assert bundle["link"] == [{"relation": "self", "url": "http://edge.test/fhir/R4/Observation?code=a"}]
+    assert [entry["search"]["mode"] for entry in bundle["entry"]] == ["match", "outcome"]
+    assert "colour" in bundle["entry"][1]["resource"]["issue"][0]["diagnostics"]
+
+
+@pytest.mark.parametrize("query", ["_count=x", "_count=-1", "a=%00", "a=%ff"])
+async def test_a_malformed_query_is_refused(edge, query):
+    answer = await edge.client.get(f"/fhir/R4/Observation?{query}")
+    assert (answer.status_code, answer.json()["resourceType"]) == (400, "OperationOutcome")
+    assert not edge.platform.calls
+
+
+async def test_absolute_urls_follow_the_proxy_and_a_forged_host_does_not_break_out(edge):
+    headers = {"x-forwarded-proto": "https", "x-forwarded-host": "fhir.example.th, inner"}
+    answer = await edge.client.get("/fhir/R4/Observation", headers=headers)
+    assert answer.json()["link"][0]["url"] == "https://fhir.example.th/fhir/R4/Observation"
+    answer = await edge.client.get("/fhir/R4/Observation", headers={"host": 'a"],"x":["b'})
+    assert json.loads(answer.content)["link"][0]["url"].endswith("/fhir/R4/Observation")
+    assert '"x"' not in answer.text
+
+
+async def test_the_capability_statement_tells_what_is_done(edge):
+    answer = await edge.client.get("/fhir/R4/metadata")
+    statement = orjson.loads(answer.content)
+    assert (statement["resourceType"], statement["fhirVersion"], statement["kind"]) == (
+        "CapabilityStatement",
+        "4.0.1",
+        "instance",
+    )
+    assert statement["implementation"]["url"] == "http://edge.test/fhir/R4"
+    (rest,) = statement["rest"]
+    resources = {resource["type"]: resource for resource in rest["resource"]}
+    assert len(resources) >= 145
+    patient = resources["Patient"]
+    assert {one["code"] for one in patient["interaction"]} == {
+        *("read", "vread", "update", "delete", "history-instance", "history-type", "create", "search-type")
+    }
+    assert patient["updateCreate"] is False
+    assert patient["conditionalCreate"] is True
+    assert {"name": "birthdate", "type": "date"} in patient["searchParam"]
+    assert [operation["name"] for operation in patient["operation"]] == ["match", "validate"]
+    assert {one["code"] for one in rest["interaction"]} == {"transaction", "batch"}
+    assert rest["security"]["extension"][0]["extension"][0]["valueUri"] == "http://edge.test/oauth2/token"
+    assert not edge.platform.calls
+
+
+async def test_validation_answers_its_findings_with_200(edge):
+    answer = await edge.client.post("/fhir/R4/Observation/$validate", content=BODY, headers=FHIR_JSON)
+    assert (answer.status_code, answer.json()["issue"][0]["severity"]) == (200, "information")
+    (request,) = edge.platform.called("records.CreateResource")
+    assert request == service_pb2.CreateResourceRequest(type="Observation", body=BODY, validate_only=True)
+    edge.platform.answers["records.CreateResource"] = InvalidArgumentError("RESOURCE_INVALID", "m")
+    answer = await edge.client.post("/fhir/R4/Observation/o1/$validate", content=BODY, headers=FHIR_JSON)
+    assert (answer.status_code, answer.json()["issue"][0]["severity"]) == (200, "error")
+
+
+async def test_validation_takes_the_resource_out_of_parameters_byte_by_byte(edge):
+    body = b'{"resourceType":"Parameters","parameter":[{"name":"mode","valueCode":"create"},{"resource": %b ,"name":"resource"}]}'
+    answer = await edge.client.post("/fhir/R4/Observation/$validate", content=body % BODY, headers=FHIR_JSON)
+    assert answer.status_code == 200, answer.text
+    assert edge.platform.called("records.CreateResource")[0].body == BODY
+    wrong = body.replace(b"mode", b"profile") % BODY
+    assert (
+        await edge.client.post("/fhir/R4/Observation/$validate", content=wrong, headers=FHIR_JSON)
+    ).status_code == 400
