@@ -22,7 +22,7 @@ from tools.nhip.target import Attached, Target
 @click.option("--edge", "edge_url", default="", help="The edge of another platform, such as https://nhip.example.")
 @click.option("--strict", is_flag=True, help="Fail when a row was rejected.")
 @pass_context
-def import_(  # noqa: PLR0917 click passes options by name
+def import_(
     context: Context,
     file: Path,
     import_format: str,

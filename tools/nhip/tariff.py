@@ -1,4 +1,4 @@
-"""The sample's tariff: what the universal coverage scheme pays for the items that the sample's hospitals use."""
+"""The sample's part of the tariff: the drugs and tests of its own; claims brings an example tariff for the rest."""
 
 from tools.nhip.edge import Json
 from tools.population import catalog
@@ -7,9 +7,7 @@ SCHEME = "UCS"
 # The fiscal year 2569; the sample's visits lie after it, and an open end keeps later ones covered.
 STARTS_ON = "2025-10-01"
 
-_LABORATORY, _NURSING = "71", "C1"
-# The out-patient service fee in office hours, by its e-Claim code.
-_SERVICE_FEE = "55020"
+_LABORATORY = "71"
 
 
 def items() -> list[Json]:
@@ -20,7 +18,7 @@ def items() -> list[Json]:
     tests = [
         _item(one.code, _LABORATORY, f"test {one.code}", one.price) for one in found if isinstance(one, catalog.Test)
     ]
-    return [*drugs, *tests, _item(_SERVICE_FEE, _NURSING, "out-patient service", catalog.NURSING_PRICE)]
+    return [*drugs, *tests]
 
 
 def _item(code: str, charge_group: str, name: str, satang: int) -> Json:

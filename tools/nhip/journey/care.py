@@ -1,5 +1,6 @@
 """Steps 1 to 3: the file of hospital A, the doctor at hospital B, the visit."""
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ from tools.nhip.journey.trip import Trip
 OK, CREATED = httpx.codes.OK, httpx.codes.CREATED
 # A projection catches up within this time in health; revocation is promised within it.
 SOON_SECONDS = 5.0
+_GLANCE_SECONDS = 0.02
 
 
 def send_the_file(trip: Trip) -> Sequence[str]:
@@ -127,7 +129,7 @@ def record_the_visit(trip: Trip) -> Sequence[str]:
     visit = resources.encounter(trip.registration_id, trip.population.hospital_b, trip.number, now)
     trip.encounter_id = _write(doctor, visit)["id"]
     diagnosis = _write(doctor, resources.dengue(trip.registration_id, trip.encounter_id, trip.number, now))
-    trip.condition_id, trip.diagnosed_at = diagnosis["id"], diagnosis["meta"]["lastUpdated"]
+    trip.condition_id, trip.case_seen_after = diagnosis["id"], _watch(trip)
     refused = until(lambda: _refused(trip), SOON_SECONDS, f"the order of {citizen.allergy.name} is refused")
     safe = citizen.safe_drug
     accepted = _write(doctor, _order(trip, safe.code, safe.name))
@@ -136,6 +138,18 @@ def record_the_visit(trip: Trip) -> Sequence[str]:
         f"order of {citizen.allergy.name} refused: {refused.status} {refused.reason}: {outcome.get('diagnostics', '')}",
         f"order of {safe.name} accepted as MedicationRequest/{accepted['id']}",
     ]
+
+
+def _watch(trip: Trip) -> float:
+    """Looks from the diagnosis on until the case stands on the line list; how long that took."""
+    began = time.monotonic()
+    query = {"registration_id": trip.registration_id}
+    deadline = began + SOON_SECONDS
+    while time.monotonic() < deadline:
+        if expect(trip.epidemiologist.get("/v1/surveillance/cases", **query), OK).body.get("cases"):
+            return time.monotonic() - began
+        time.sleep(_GLANCE_SECONDS)
+    return -1.0
 
 
 def _write(session: Session, resource: Json) -> Json:

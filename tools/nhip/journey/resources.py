@@ -8,6 +8,8 @@ from tools.population import Facility, IndexCitizen
 CITIZEN_ID = "https://terms.sil-th.org/id/th-cid"
 DRUG_24 = "https://terms.sil-th.org/core/CodeSystem/cs-th-24drug"
 ICD_10 = "http://hl7.org/fhir/sid/icd-10"
+PLACES = "https://terms.sil-th.org/core/CodeSystem/cs-dopa-location"
+EXTENSIONS = "https://fhir-ig.sil-th.org/th/extensions/StructureDefinition"
 # Dengue without warning signs.
 DENGUE = "A97.0"
 
@@ -39,6 +41,24 @@ def patient(citizen: IndexCitizen, facility: Facility, hn: str) -> Json:
         ],
         "gender": citizen.sex,
         "birthDate": citizen.born.isoformat(),
+        "address": [_address(citizen)],
+    }
+
+
+def _address(citizen: IndexCitizen) -> Json:
+    code = citizen.place_code
+    parts = {"province": code[:2], "district": code[:4], "subdistrict": code}
+    return {
+        "use": "home",
+        "country": "TH",
+        "extension": [
+            {
+                "url": f"{EXTENSIONS}/ex-address-address-code",
+                "extension": [
+                    {"url": part, "valueCodeableConcept": _coded(PLACES, value)} for part, value in parts.items()
+                ],
+            }
+        ],
     }
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
-from services.audit.rules import verify_inclusion
 
+from services.audit.rules.merkle import leaf_hash, verify_inclusion
 from tools.nhip.edge import Json
 from tools.nhip.journey.care import SOON_SECONDS
 from tools.nhip.journey.course import expect, require, until
@@ -42,7 +42,7 @@ def _entry(trip: Trip, outcome: str) -> Json | None:
             entry
             for entry in entries
             if entry["method"] == "GetSummary"
-            and entry["organizationId"] == trip.population.hospital_b.hcode
+            and entry.get("organizationId") == trip.population.hospital_b.hcode
             and entry["outcome"] == outcome
         ),
         None,
@@ -63,7 +63,7 @@ def _prove(trip: Trip, entry: Json) -> str:
     proof = expect(trip.citizen_session.get("/v1/audit/inclusion-proof", index=index, tree_size=size), OK).body
     path = [base64.b64decode(node) for node in proof.get("path", [])]
     leaf, root = base64.b64decode(entry["leafHash"]), base64.b64decode(checkpoint["rootHash"])
-    require(verify_inclusion(leaf, index, size, path, root), "the entry is proven to stand in the log")
+    require(verify_inclusion(leaf_hash(leaf), index, size, path, root), "the entry is proven to stand in the log")
     return f"entry {index} proven in a log of {size}"
 
 

@@ -26,8 +26,8 @@ class Trip:
     registration_id: str = ""
     encounter_id: str = ""
     condition_id: str = ""
-    # When records took the diagnosis, as it says itself.
-    diagnosed_at: str = ""
+    # Seconds from the answer to the diagnosis until the case stood on the line list; negative while it was not seen.
+    case_seen_after: float = -1.0
     claim_id: str = ""
     _sessions: dict[str, Session] = field(default_factory=dict)
 
