@@ -1,0 +1,1 @@
+"""The benchmark suites: `nhip bench [SUITE]...`; each module is one and writes build/bench/<suite>.json."""
