@@ -19,12 +19,17 @@ def platform(home: Path) -> Iterator[Platform]:
         yield running
 
 
-def walk(running: Platform, report: Path, *, seed: int, people: int, patience_seconds: float = 0.0) -> tuple[bool, str]:
-    """Makes the sample and walks the journey; whether it went well, and what was printed."""
-    printed = StringIO()
-    console = Console(file=printed, width=160)
-    sample = Sample(running, people, seed, console)
+def sample_of(running: Platform, *, seed: int, people: int) -> Sample:
+    """The sample's files, its organisations enrolled; nothing imported yet."""
+    sample = Sample(running, people, seed, Console(file=StringIO()))
     sample.write()
     sample.enrol()
+    return sample
+
+
+def walk(running: Platform, sample: Sample, report: Path, *, patience_seconds: float = 0.0) -> tuple[bool, str]:
+    """Walks the journey; whether it went well, and what was printed."""
+    printed = StringIO()
+    console = Console(file=printed, width=160)
     well = journey.run(running, sample, report, console=console, patience_seconds=patience_seconds)
     return well, printed.getvalue()
