@@ -120,13 +120,15 @@ class Structures:
         expanded = self._codes.expand(binding["valueSet"])
         if not expanded:
             return ""
-        name = binding["valueSet"].partition("|")[0].rpartition("/")[2]
+        name = str(binding["valueSet"]).partition("|")[0].rpartition("/")[2]
         self.value_sets[name] = {system: sorted(codes) for system, codes in sorted(expanded.items())}
         return name
 
 
 def _targets(element: Json) -> list[str]:
-    profiles = [url for one in element.get("type", ()) if one["code"] == "Reference" for url in one.get("targetProfile", ())]
+    profiles = [
+        url for one in element.get("type", ()) if one["code"] == "Reference" for url in one.get("targetProfile", ())
+    ]
     targets = sorted({url.removeprefix(CORE) for url in profiles})
     return [] if "Resource" in targets else targets
 
@@ -172,9 +174,7 @@ def main(folder: Path) -> None:
         "structures": dict(sorted(structures.rows.items())),
         "codes": dict(sorted(structures.value_sets.items())),
         "searches": _searches(_resources(folder / "search-parameters.json")),
-        "patient_compartment": {
-            one["code"]: one["param"] for one in compartment["resource"] if one.get("param")
-        },
+        "patient_compartment": {one["code"]: one["param"] for one in compartment["resource"] if one.get("param")},
     }
     OUTPUT.write_text(_lines(table), encoding="utf-8")
     print(f"{OUTPUT}: {len(resources)} resource types, {OUTPUT.stat().st_size // 1024} KB")

@@ -1,7 +1,7 @@
 """The services behind the edge: one channel to each, and a callable for each RPC."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any
 
 import grpc
@@ -69,18 +69,23 @@ class Rpc:
 
     async def stream(self, messages: AsyncIterator[Message], request: Request) -> Any:
         """Sends messages as the service takes them, and answers its response. Raises AioRpcError."""
-        call = self._call(metadata=request.metadata, timeout=self._deadline, wait_for_ready=True)
+        call = self._call(metadata=request.metadata, timeout=self._deadline)
+        endings: list[grpc.aio.AioRpcError] = []
+        call.add_done_callback(lambda ended: endings.append(_ending(ended)))
         try:
             async for message in messages:
                 await call.write(message)
             await call.done_writing()
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        except (grpc.aio.AioRpcError, grpc.aio.InternalError, asyncio.InvalidStateError):
             # The service answered before it had read everything; awaiting the call tells what.
             pass
         except BaseException:
             call.cancel()
             raise
-        response = await call
+        try:
+            response = await call
+        except grpc.aio.AioRpcError as error:
+            raise next(filter(_is_of_the_service, endings), error) from None
         _note_position(await call.trailing_metadata(), request)
         return response
 
@@ -115,3 +120,34 @@ def _note_position(trailing: Any, request: Request) -> None:
     for key, value in trailing or ():
         if key == POSITION and isinstance(value, str):
             request.stand_at(value)
+
+
+def _ending(call: Any) -> grpc.aio.AioRpcError:
+    """How a call that has just ended did.
+
+    A write that fails because the service has answered replaces the service's status with an internal error
+    (https://github.com/grpc/grpc/issues/36066), so the status is kept at the moment when it arrives: the coroutines that
+    tell of it have nothing to wait for then.
+    """
+    return grpc.aio.AioRpcError(
+        _result(call.code()),
+        _result(call.initial_metadata()),
+        _result(call.trailing_metadata()),
+        _result(call.details()),
+    )
+
+
+def _result(told: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        told.send(None)
+    except StopIteration as done:
+        return done.value
+    told.close()
+    raise RuntimeError("the call has ended and does not tell how")
+
+
+def _is_of_the_service(ending: grpc.aio.AioRpcError) -> bool:
+    is_of_core = ending.code() is grpc.StatusCode.INTERNAL and (ending.details() or "").startswith(
+        "Internal error from Core"
+    )
+    return ending.code() is not grpc.StatusCode.OK and not is_of_core

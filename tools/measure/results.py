@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 BENCH = Path(__file__).resolve().parents[2] / "build" / "bench"
 
@@ -72,17 +71,12 @@ def write(suite: str, results: Sequence[Result]) -> Path:
 
 def show(results: Sequence[Result], console: Console) -> None:
     """Prints the results."""
-    table = Table("what", "value", "unit", "raw limit", "ratio", "floor", "conditions")
     for one in results:
-        floor = "" if one.floor is None else f"{one.floor:,.0f}"
-        mark = "" if one.is_met else " [red]missed[/red]"
-        table.add_row(
-            one.name,
-            f"{one.value:,.1f}",
-            one.unit,
-            "" if one.limit is None else f"{one.limit:,.1f} ({one.limit_name})",
-            "" if one.ratio is None else f"{one.ratio:.2f}",
-            floor + mark,
-            one.conditions,
+        limit = "" if one.limit is None else f"  [dim]{one.ratio:.2f} of {one.limit:,.0f}: {one.limit_name}[/dim]"
+        floor = (
+            "" if one.floor is None else f"  {'at least' if one.unit.endswith('/s') else 'at most'} {one.floor:,.0f}"
         )
-    console.print(table)
+        mark = "[green]kept[/green]" if one.is_met else "[red]missed[/red]"
+        promise = f"{floor} {mark}" if floor else ""
+        console.print(f"{one.name:28}{one.value:12,.1f} {one.unit}{promise}{limit}", highlight=False, soft_wrap=True)
+        console.print(f"{'':28}[dim]{one.conditions}[/dim]", highlight=False, soft_wrap=True)

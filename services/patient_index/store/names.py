@@ -7,11 +7,12 @@ what was counted last.
 import asyncio
 from collections.abc import Mapping
 
-from sqlalchemy import text
+from sqlalchemy import delete, select, text
 
 from libs.database.engine import Database
 from libs.database.statements import Statement
 from services.patient_index.model import Shares
+from services.patient_index.tables import name_shares
 
 SAMPLE_ROWS = 200_000
 # Below so many registrations shares say more about who came first than about names.
@@ -25,7 +26,7 @@ ESTIMATE_ROWS = Statement(
     text("SELECT CAST(greatest(reltuples, 0) AS bigint) FROM pg_class WHERE oid = CAST('registrations' AS regclass)"),
 )
 
-CLEAR_SHARES = Statement("patient_index.clear_shares", text("DELETE FROM name_shares"))
+CLEAR_SHARES = Statement("patient_index.clear_shares", delete(name_shares))
 
 COUNT_SHARES = Statement(
     "patient_index.count_shares",
@@ -50,7 +51,7 @@ COUNT_SHARES = Statement(
     ),
 )
 
-READ_SHARES = Statement("patient_index.read_shares", text("SELECT name, share FROM name_shares"))
+READ_SHARES = Statement("patient_index.read_shares", select(name_shares.c.name, name_shares.c.share))
 
 
 class NameShares:

@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator, Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Text, bindparam, cast, select, text
 
 from libs.database.statements import Statement
 from libs.database.transactions import Reader
 from services.patient_index.model import Criteria, Decision, Held, Review
 from services.patient_index.store.rows import HELD_COLUMNS, decision_of, held_of, review_of
+from services.patient_index.tables import decisions
 
 # Whom the caller may see, inside the query: everybody, or for a citizen the persons who have a registration with their key.
 _SEEN = """
@@ -78,16 +79,21 @@ SEARCH_OWN = Statement(
 
 LIST_DECISIONS = Statement(
     "patient_index.list_decisions",
-    text(
-        """
-        SELECT CAST(decision_id AS text) AS decision_id, kind, CAST(registration_id AS text) AS registration_id,
-            CAST(previous_person_id AS text) AS previous_person_id, CAST(person_id AS text) AS person_id, decided_by,
-            reason, model, weight, evidence, recorded_at
-        FROM decisions
-        WHERE registration_id = CAST(:registration_id AS uuid)
-        ORDER BY position
-        """
-    ),
+    select(
+        *(
+            cast(decisions.c[name], Text).label(name)
+            for name in ("decision_id", "registration_id", "previous_person_id", "person_id")
+        ),
+        decisions.c.kind,
+        decisions.c.decided_by,
+        decisions.c.reason,
+        decisions.c.model,
+        decisions.c.weight,
+        decisions.c.evidence,
+        decisions.c.recorded_at,
+    )
+    .where(decisions.c.registration_id == bindparam("registration_id"))
+    .order_by(decisions.c.position),
 )
 
 LIST_REVIEWS = Statement(

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from nhip.audit.v1 import events_pb2 as audit_pb2
 from nhip.feed.v1 import service_pb2 as feed_pb2
 from nhip.feed.v1 import service_pb2_grpc as feed_grpc
 from nhip.patient_index.v1 import events_pb2, service_pb2, service_pb2_grpc
@@ -81,17 +82,23 @@ class Index:
 
     async def announced(self) -> list[events_pb2.RegistrationPlaced]:
         """Everything on the feed, in its order."""
+        events = await self._followed("patient_index", "records")
+        return [events_pb2.PatientIndexEvent.FromString(event).registration_placed for event in events]
+
+    async def accesses(self) -> list[audit_pb2.AccessEvent]:
+        """What the audit log is told, in its order."""
+        return [audit_pb2.AccessEvent.FromString(event) for event in await self._followed("access", "audit")]
+
+    async def _followed(self, feed: str, follower: str) -> list[bytes]:
         stub = self.running.stub(feed_grpc.FeedServiceStub)
-        stream = stub.Follow(
-            feed_pb2.FollowRequest(feed="patient_index"), metadata=self.running.as_service("records"), timeout=20
-        )
-        events = []
+        stream = stub.Follow(feed_pb2.FollowRequest(feed=feed), metadata=self.running.as_service(follower), timeout=20)
+        events: list[bytes] = []
         async for response in stream:
-            events += [events_pb2.PatientIndexEvent.FromString(one.event) for one in response.changes]
+            events += [one.event for one in response.changes]
             if response.caught_up:
                 stream.cancel()
                 break
-        return [one.registration_placed for one in events]
+        return events
 
     async def snapshot(self) -> list[events_pb2.RegistrationPlaced]:
         """Where every registration stands, as a new follower learns it."""

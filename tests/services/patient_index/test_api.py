@@ -328,3 +328,18 @@ async def test_reviews_come_in_pages_the_likeliest_first(index: Index):
     assert weights == sorted(weights, reverse=True)
     pairs = {(one.registration.registration_id, one.candidate.registration.registration_id) for one in seen}
     assert len(pairs) == len(seen) >= 3
+
+
+async def test_the_audit_log_learns_of_each_registration_that_a_call_shows_or_writes(index: Index):
+    first = (await index.register(number=NUMBER)).registration
+    second = (await index.register(number=NUMBER, organization=HOSPITAL_B)).registration
+    await search(index, organization_id=HOSPITAL_A, local_number="1")
+    await index.stub.Match(service_pb2.MatchRequest(registration=a_message()), **index.hospital())
+    both = {first.registration_id, second.registration_id}
+    told = [(one.method, set(one.registration_ids), set(one.person_ids)) for one in await index.accesses()]
+    assert told == [
+        ("Register", {first.registration_id}, {first.person_id}),
+        ("Register", both, {first.person_id}),
+        ("SearchPersons", both, {first.person_id}),
+        ("Match", both, {first.person_id}),
+    ]

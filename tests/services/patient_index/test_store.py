@@ -4,8 +4,11 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
 from nhip.patient_index.v1 import service_pb2
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from libs.database.engine import Database
 from libs.database.statements import Statement, counted_statements
@@ -20,6 +23,7 @@ from services.patient_index.store import reading
 from services.patient_index.store.loading import FIND_BLOCKS, FIND_REGISTRATIONS, load
 from services.patient_index.store.names import NameShares
 from services.patient_index.store.rows import decision_of
+from services.patient_index.tables import metadata
 from tests.services.patient_index.people import (
     CLINIC,
     HOSPITAL_A,
@@ -215,3 +219,18 @@ async def test_common_names_are_counted_and_taken_over(index: Index, database: D
     assert not shares()
     await shares.count(least_rows=0, least_bearers=2)
     assert shares() == {"given_name|สมชาย": 1.0}
+
+
+async def test_the_migrations_make_the_tables_that_the_code_describes(database_url):
+    engine = create_async_engine(database_url("patient_index").replace("postgresql://", "postgresql+asyncpg://", 1))
+
+    def differences(connection) -> list[object]:
+        def is_ours(name: str, kind: str, _: object) -> bool:
+            return kind != "table" or name in metadata.tables
+
+        context = MigrationContext.configure(connection, opts={"include_name": is_ours})
+        return compare_metadata(context, metadata)
+
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    await engine.dispose()

@@ -30,7 +30,7 @@ TIMEOUT = 20
 
 
 @dataclass
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 what a test expects is no error of its own
     """What a caller learns of an error."""
 
     code: grpc.StatusCode
@@ -64,7 +64,11 @@ class Stage:
 
     def citizen(self, key: str) -> Any:
         return self.running.token(
-            scopes="patient/*.rs person.self", kind=CallerKind.CITIZEN, subject=f"citizen/{key}", citizen_key=key, purpose=7
+            scopes="patient/*.rs person.self",
+            kind=CallerKind.CITIZEN,
+            subject=f"citizen/{key}",
+            citizen_key=key,
+            purpose=7,
         )
 
     async def call(self, method: str, request: Message, token: Any = None) -> Any:
@@ -157,7 +161,9 @@ async def records(url: str) -> AsyncIterator[Stage]:
         yield Stage(running, running.stub(service_pb2_grpc.RecordsServiceStub), now)
 
 
-def a_patient(registration: str, *, family: str = "ใจดี", given: str = "สมศรี", born: str = "1984-02-29") -> dict[str, Any]:
+def a_patient(
+    registration: str, *, family: str = "ใจดี", given: str = "สมศรี", born: str = "1984-02-29"
+) -> dict[str, Any]:
     return {
         "resourceType": "Patient",
         "id": registration,
@@ -206,7 +212,9 @@ def an_allergy(patient: str, drug: str, **more: Any) -> dict[str, Any]:
     return {
         "resourceType": "AllergyIntolerance",
         "clinicalStatus": {
-            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}]
+            "coding": [
+                {"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}
+            ]
         },
         "code": {"text": drug},
         "patient": {"reference": f"Patient/{patient}"},

@@ -231,7 +231,12 @@ async def test_every_type_can_be_stored_and_read(stage):
     for body in (
         {"resourceType": "Organization", "name": "โรงพยาบาล"},
         {"resourceType": "Medication", "code": {"text": "x"}},
-        {"resourceType": "Coverage", "status": "active", "beneficiary": {"reference": "Patient/reg-1"}, "payor": [{"display": "NHSO"}]},
+        {
+            "resourceType": "Coverage",
+            "status": "active",
+            "beneficiary": {"reference": "Patient/reg-1"},
+            "payor": [{"display": "NHSO"}],
+        },
         {"resourceType": "Basic", "code": {"text": "x"}},
         {"resourceType": "QuestionnaireResponse", "status": "completed", "subject": {"reference": "Patient/reg-1"}},
     ):
@@ -243,7 +248,13 @@ async def test_the_feed_tells_of_visits_and_diagnoses(stage):
     await stage.arrive("reg-1")
     visit = await stage.create(an_encounter("reg-1"))
     place = {"url": "https://nhip.th/fhir/StructureDefinition/illness-place", "valueCode": "500101"}
-    dengue = a_condition("reg-1", "A97.1", encounter={"reference": f"Encounter/{visit.id}"}, extension=[place], onsetDateTime="2024-05-01")
+    dengue = a_condition(
+        "reg-1",
+        "A97.1",
+        encounter={"reference": f"Encounter/{visit.id}"},
+        extension=[place],
+        onsetDateTime="2024-05-01",
+    )
     made = await stage.create(dengue)
     changes = Statement("test.changes", text("SELECT key, event FROM changes WHERE feed = 'records' ORDER BY position"))
     async with stage.running.database.reading() as reader:

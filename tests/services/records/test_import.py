@@ -8,7 +8,17 @@ from nhip.records.v1 import service_pb2
 from sqlalchemy import text
 
 from libs.database.statements import Statement
-from tests.services.records.stage import A, B, Refused, Stage, a_patient, an_encounter, an_observation, an_order, an_allergy
+from tests.services.records.stage import (
+    A,
+    B,
+    Refused,
+    Stage,
+    a_patient,
+    an_allergy,
+    an_encounter,
+    an_observation,
+    an_order,
+)
 
 CREATED, UPDATED, UNCHANGED, DELETED, REJECTED = 1, 2, 3, 4, 5
 

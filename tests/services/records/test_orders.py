@@ -8,7 +8,7 @@ import pytest
 from libs.fhir.references import LocalReference
 from services.records.model import Allergy
 from services.records.rules.allergies import conflict
-from tests.services.records.stage import A, B, DENY, Refused, Stage, an_allergy, an_order, treating
+from tests.services.records.stage import DENY, A, B, Refused, Stage, an_allergy, an_order, treating
 
 TMT = "https://terms.sil-th.org/core/CodeSystem/cs-th-tmt"
 ATC = "http://www.whocc.no/atc"

@@ -14,7 +14,10 @@ async def three(stage: Stage) -> Stage:
     await stage.arrive("reg-1")
     for number, (code, on) in enumerate((("718-7", "2024-05-01"), ("718-7", "2024-05-20"), ("2345-7", "2024-05"))):
         stage.now[0] = stage.now[0].replace(second=number + 1)
-        body = {**an_observation("reg-1", code=code, on=on), "identifier": [{"system": "urn:lab", "value": f"n,{number}"}]}
+        body = {
+            **an_observation("reg-1", code=code, on=on),
+            "identifier": [{"system": "urn:lab", "value": f"n,{number}"}],
+        }
         await stage.create(body)
     return stage
 
@@ -122,7 +125,9 @@ async def test_a_lenient_search_lists_what_it_ignored(three: Stage):
     assert (len(page.matches), list(page.ignored_parameters)) == (1, ["colour", "code:text"])
 
 
-@pytest.mark.parametrize("query", ["patient=reg-1", "code=718-7,2345-7", "_sort=date", "_sort=_id", "_sort=-_id&status=final", ""])
+@pytest.mark.parametrize(
+    "query", ["patient=reg-1", "code=718-7,2345-7", "_sort=date", "_sort=_id", "_sort=-_id&status=final", ""]
+)
 async def test_pages_follow_each_other_without_gap_or_repetition(three: Stage, query):
     whole = await three.found(f"Observation?{query}")
     seen, token = [], ""
@@ -136,7 +141,10 @@ async def test_pages_follow_each_other_without_gap_or_repetition(three: Stage, q
 
 async def test_a_page_token_holds_for_its_query_and_caller_only(three: Stage):
     token = (await three.search("Observation?_count=1&status=final")).next_page_token
-    for query, caller in (("Observation?_count=1&status=amended", three.token()), ("Observation?_count=1&status=final", three.token("10999"))):
+    for query, caller in (
+        ("Observation?_count=1&status=amended", three.token()),
+        ("Observation?_count=1&status=final", three.token("10999")),
+    ):
         with pytest.raises(Refused) as refused:
             await three.search(query, caller, page_token=token)
         assert refused.value.reason == "PAGE_TOKEN_INVALID"
@@ -154,7 +162,9 @@ async def test_what_belongs_to_the_matches_comes_along(stage: Stage):
     await stage.arrive("reg-1")
     visit = await stage.create(an_encounter("reg-1"))
     made = await stage.create({**an_observation("reg-1"), "encounter": {"reference": f"Encounter/{visit.id}"}})
-    page = await stage.search("Observation?patient=reg-1&_include=Observation:encounter&_include=Observation:subject:Patient")
+    page = await stage.search(
+        "Observation?patient=reg-1&_include=Observation:encounter&_include=Observation:subject:Patient"
+    )
     assert {(one.type, one.id) for one in page.included} == {("Encounter", visit.id), ("Patient", "reg-1")}
     page = await stage.search(f"Encounter?_id={visit.id}&_revinclude=Observation:encounter")
     assert [one.id for one in page.included] == [made.id]
@@ -165,7 +175,9 @@ async def test_a_summary_holds_what_a_doctor_needs_of_a_stranger(stage: Stage):
     await stage.create(an_encounter("reg-1"))
     await stage.create(a_condition("reg-1", "E11", onsetDateTime="2020-01-01"))
     await stage.create(a_condition("reg-1", "I10", onsetDateTime="2022-01-01"))
-    mistake = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-ver-status", "code": "entered-in-error"}]}
+    mistake = {
+        "coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-ver-status", "code": "entered-in-error"}]
+    }
     wrong = a_condition("reg-1", "C34", verificationStatus=mistake)
     del wrong["clinicalStatus"]
     await stage.create(wrong)

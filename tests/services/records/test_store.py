@@ -6,6 +6,7 @@ import pytest
 from nhip.records.v1 import service_pb2
 
 from libs.database.statements import Statement
+from services.records.tables import metadata
 from tests.services.records.stage import B, Stage, an_encounter, an_observation, an_order, treating
 
 # What the ground does beside the calls.
@@ -72,7 +73,9 @@ async def test_an_import_costs_the_same_statements_however_many_come(stage: Stag
         ran.clear()
         resources = [
             service_pb2.ImportResource(
-                type="Observation", id=f"o-{count}-{n}", body=json.dumps({**an_observation("reg-1"), "id": f"o-{count}-{n}"}).encode()
+                type="Observation",
+                id=f"o-{count}-{n}",
+                body=json.dumps({**an_observation("reg-1"), "id": f"o-{count}-{n}"}).encode(),
             )
             for n in range(count)
         ]
@@ -108,3 +111,11 @@ async def test_a_summary_is_two_statements(stage: Stage, ran):
     ran.clear()
     await stage.call("GetSummary", service_pb2.GetSummaryRequest(person_id="p-1"), treating(stage, B))
     assert ran == ["summaries.standing", "summaries.newest.treatment", "feed.append"]
+
+
+async def test_the_migrated_schema_is_the_one_that_the_tables_describe(stage: Stage):
+    sql = "SELECT column_name, is_nullable FROM information_schema.columns WHERE table_name = $1"
+    for table in metadata.sorted_tables:
+        rows = await stage.running.database.pool.fetch(sql, table.name)
+        found = {row["column_name"]: row["is_nullable"] == "YES" for row in rows}
+        assert found == {column.name: column.nullable for column in table.columns}

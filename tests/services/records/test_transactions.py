@@ -45,7 +45,10 @@ async def run(stage: Stage, *entries, token=None, **more):
 
 
 async def counts(stage: Stage) -> list[int]:
-    return [(await stage.search(f"{name}?_summary=count")).total for name in ("Patient", "Encounter", "Observation", "Condition")]
+    return [
+        (await stage.search(f"{name}?_summary=count")).total
+        for name in ("Patient", "Encounter", "Observation", "Condition")
+    ]
 
 
 async def test_a_person_with_a_visit_comes_in_one_transaction(stage: Stage):
@@ -129,7 +132,9 @@ async def test_one_wrong_entry_leaves_nothing_of_the_others(stage: Stage, bad, r
 async def test_a_dry_run_of_a_good_transaction_stores_nothing(stage: Stage):
     await stage.arrive("reg-1")
     before = await counts(stage)
-    results = await run(stage, post(an_encounter("reg-1"), VISIT), post(a_condition("reg-1", "J10")), validate_only=True)
+    results = await run(
+        stage, post(an_encounter("reg-1"), VISIT), post(a_condition("reg-1", "J10")), validate_only=True
+    )
     assert [one.outcome for one in results] == [CREATED, CREATED]
     assert await counts(stage) == before
 
