@@ -1,0 +1,1 @@
+"""What goes with the platform and is not part of it: the command, the population, benchmarks, checks."""

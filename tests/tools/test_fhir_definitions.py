@@ -44,7 +44,10 @@ THING = {
                 "type": [{"code": "Reference", "targetProfile": [BASE + "Patient"]}],
             },
             {"path": "Thing.part.again", "min": 0, "max": "1", "base": {"path": "x"}, "contentReference": "#Thing.part"},
-            {"path": "Thing.value[x]", "min": 0, "max": "1", "base": {"path": "x"}, "type": [{"code": "string"}, {"code": "Age"}]},
+            {
+                "path": "Thing.value[x]", "min": 0, "max": "1", "base": {"path": "x"},
+                "type": [{"code": "string"}, {"code": "Age"}],
+            },
         ]
     },
 }  # fmt: skip
@@ -56,7 +59,7 @@ SEARCHES = [
         "expression": "Other.x | Thing.part.of",
         "target": ["Patient"],
     }
-]
+]  # fmt: skip
 
 
 @pytest.fixture

@@ -168,7 +168,7 @@ def test_a_home_that_cannot_be_made_is_refused_with_advice(tmp_path: Path) -> No
 
 def test_services_end_with_a_killed_supervisor_and_the_next_start_goes_on(home_path: Path) -> None:
     command = [sys.executable, "-c", SUPERVISOR, str(home_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as supervisor:  # noqa: S603 the text above
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as supervisor:
         assert supervisor.stdout is not None
         assert supervisor.stdout.readline() == b"started\n"
         postgres, *services = processes(home_path)

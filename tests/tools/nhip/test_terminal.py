@@ -39,7 +39,7 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn(["make", "-f", sys.argv[1], "run"])
 
 def test_ctrl_c_through_make_ends_in_order_with_exit_code_0(program: Path) -> None:
     command = [sys.executable, "-c", TERMINAL, str(program)]
-    with subprocess.Popen(  # noqa: S603 the text above
+    with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     ) as terminal:
         assert terminal.stdin is not None
@@ -54,7 +54,7 @@ def test_ctrl_c_through_make_ends_in_order_with_exit_code_0(program: Path) -> No
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_without_a_terminal_a_signal_ends_in_order(program: Path, number: signal.Signals) -> None:
     command = [sys.executable, str(program.with_name("program.py"))]
-    with subprocess.Popen(  # noqa: S603 the text above
+    with subprocess.Popen(
         command, stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
     ) as run:
         assert run.stdout is not None
