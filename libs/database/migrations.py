@@ -88,7 +88,8 @@ def _upgrade(url: str, service: str) -> None:
                 environment.run_migrations()
 
     async def upgrade() -> None:
-        engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
+        # asyncpg reads the URL itself, with all that libpq understands in it, such as sslmode.
+        engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url))
         try:
             async with engine.connect() as connection:
                 await connection.run_sync(run)

@@ -17,7 +17,8 @@ from libs.runtime.policy import Method, methods_of
 
 # Clients reconnect, and so find new replicas, after this time at the latest.
 MAX_CONNECTION_AGE_MS = 300_000
-MAX_CONNECTION_AGE_GRACE_MS = 30_000
+# A call that began before goes on: longer than the longest deadline, which uploads have.
+MAX_CONNECTION_AGE_GRACE_MS = 620_000
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
