@@ -155,8 +155,11 @@ async def test_a_cursor_older_than_retention_is_rebuilt_from_a_snapshot(postgres
         async with following(here, stub, Mirror()):
             await until_seen(here, 1)
         await announce(origin, "b", "c")
-        from_now_on = timedelta(0)
-        assert await trim(origin, ["exchange"], _tomorrow, kept=from_now_on) == 3
+        removed = 0
+        async with asyncio.timeout(30):
+            # What another test's open transaction keeps behind the fence is not removed yet.
+            while removed < 3:
+                removed += await trim(origin, ["exchange"], _tomorrow, kept=timedelta(0))
         async with following(here, stub, Mirror()):
             assert sorted(await until_seen(here, 3)) == [("a", "A"), ("b", "B"), ("c", "C")]
             await announce(origin, "d")
