@@ -24,7 +24,9 @@ def _subject_walks(resource_type: str) -> tuple[Walk, ...]:
     return tuple(
         walk
         for name in _SUBJECTS
-        if (name in inclusive or name in {"patient", "subject"}) and name in parameters and _means_patient(resource_type, name)
+        if (name in inclusive or name in {"patient", "subject"})
+        and name in parameters
+        and _means_patient(resource_type, name)
         for walk in parameters[name].walks
     )
 

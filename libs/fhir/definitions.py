@@ -31,7 +31,7 @@ class Element:
     # Types that a reference may point at; empty means any.
     targets: frozenset[str]
 
-    def keys(self) -> dict[str, str]:
+    def json_names(self) -> dict[str, str]:
         """The JSON names that it may have → the type that each means."""
         if self.is_choice:
             return {self.name + one[0].upper() + one[1:]: one for one in self.types}
@@ -82,10 +82,7 @@ def definitions() -> Definitions:
             }
         ),
         searches=MappingProxyType(
-            {
-                name: tuple(_search(row) for row in rows)
-                for name, rows in table["searches"].items()
-            }
+            {name: tuple(_search(row) for row in rows) for name, rows in table["searches"].items()}
         ),
         patient_compartment=MappingProxyType(
             {name: tuple(parameters) for name, parameters in table["patient_compartment"].items()}

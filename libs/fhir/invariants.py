@@ -92,7 +92,9 @@ def _codings(concept: Any) -> set[tuple[Any, Any]]:
     codings = concept.get("coding") if type(concept) is dict else None
     if type(codings) is not list:
         return set()
-    return {(one.get("system"), one.get("code")) for one in codings if type(one) is dict and type(one.get("code")) is str}
+    return {
+        (one.get("system"), one.get("code")) for one in codings if type(one) is dict and type(one.get("code")) is str
+    }
 
 
 def _condition(value: Json) -> Issue | None:

@@ -144,7 +144,7 @@ class _Reader:
             element = _element(walk.type, name)
             if element is None:
                 raise PathError(self._expression)
-            for key, type_name in element.keys().items():
+            for key, type_name in element.json_names().items():
                 yield Walk((*walk.steps, Step(key)), type_name.removeprefix("@"), element.value_set)
 
     def _cast(self, walks: tuple[Walk, ...], name: str) -> tuple[Walk, ...]:

@@ -53,7 +53,7 @@ class _Structure:
                 element.name if element.is_choice else "",
             )
             for element in elements
-            for key, type_name in element.keys().items()
+            for key, type_name in element.json_names().items()
         }
         self._required = frozenset(one.name for one in elements if one.is_required and not one.is_choice)
         self._required_choices = tuple(one for one in elements if one.is_required and one.is_choice)
@@ -74,7 +74,7 @@ class _Structure:
             if entry is None:
                 if key == "resourceType" and self.is_resource:
                     continue
-                issues.extend(self._sibling(key, item, value))
+                issues += self._sibling(key, item, value)
                 continue
             if entry.choice:
                 choices = choices or set()
@@ -101,7 +101,7 @@ class _Structure:
                 if not (known[name].is_primitive and "_" + name in value):
                     issues.append(Issue(name, REQUIRED, "the element is required"))
         for element in self._required_choices:
-            if not any(key in value or "_" + key in value for key in element.keys()):
+            if not any(key in value or "_" + key in value for key in element.json_names()):
                 issues.append(Issue(element.name, REQUIRED, "the element is required"))
         for invariant in self._invariants:
             broken = invariant(value)
@@ -177,7 +177,9 @@ def _primitive(type_name: str, value_set: str) -> Check:
     codes = frozenset().union(*definitions().value_sets[value_set].values())
     unknown = [Issue("", CODE_INVALID, f"the code is not in value set {value_set}")]
     return lambda value: (
-        None if type(value) is str and value in codes else (unknown if test(value) else missing if value is None else wrong)
+        None
+        if type(value) is str and value in codes
+        else (unknown if test(value) else missing if value is None else wrong)
     )
 
 

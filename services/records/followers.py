@@ -46,9 +46,7 @@ async def apply_identity(writer: Writer, changes: Sequence[feed_pb2.Change]) -> 
                 decided[one.consent_id] = one
     if decided:
         await writer.lock(_LOCK)
-        expiries = [
-            one.expires_at.ToDatetime(UTC) if one.HasField("expires_at") else END for one in decided.values()
-        ]
+        expiries = [one.expires_at.ToDatetime(UTC) if one.HasField("expires_at") else END for one in decided.values()]
         await projections.decide(writer, list(decided.values()), expiries)
 
 

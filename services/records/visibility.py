@@ -69,8 +69,9 @@ def effective(category: Category, person: str) -> str:
 
 
 def visible(row: str, view: View) -> str:
-    """SQL: true if the caller may see the row with this alias, of a table with the columns `is_personal`,
-    `organization_id`, `sensitivity` and `filed_under`.
+    """SQL: true if the caller may see the row with this alias.
+
+    Its table has the columns `is_personal`, `organization_id`, `sensitivity` and `filed_under`.
     """
     own = f"NOT {row}.is_personal OR {row}.organization_id = CAST(:caller_organization AS text)"
     return f"({own}{_of_the_person(row, view)})"
@@ -94,4 +95,3 @@ def _of_the_person(row: str, view: View) -> str:
                  OR {effective(Category.SENSITIVE, "placed.person_id")} IS NOT DISTINCT FROM {Consent.PERMIT.value})
         )"""
     return ""
-

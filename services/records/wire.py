@@ -61,7 +61,13 @@ def event_of_stored(stored: Stored, body: Json | None) -> events_pb2.RecordsEven
 
 
 def _event(
-    resource_type: str, resource_id: str, version: int, operation: Any, registration_id: str, organization_id: str, body: Json | None
+    resource_type: str,
+    resource_id: str,
+    version: int,
+    operation: Any,
+    registration_id: str,
+    organization_id: str,
+    body: Json | None,
 ) -> events_pb2.RecordsEvent:
     event = events_pb2.RecordsEvent(
         type=resource_type,
@@ -150,7 +156,12 @@ Line = tuple[Json | None, str, str, str]
 def _allergy(body: Json) -> Line:
     reactions = [one.get("severity", "") for one in body.get("reaction", ())]
     severity = body.get("criticality") or next((one for one in reactions if one), "")
-    return body.get("code"), _when(body, "onsetDateTime", "recordedDate"), first_code(body.get("clinicalStatus")), severity
+    return (
+        body.get("code"),
+        _when(body, "onsetDateTime", "recordedDate"),
+        first_code(body.get("clinicalStatus")),
+        severity,
+    )
 
 
 def _condition(body: Json) -> Line:

@@ -139,4 +139,3 @@ def touch_attempts(call: Call, decisions: Sequence[Decision]) -> None:
     for decision in decisions:
         if decision.error is not None and decision.current is not None:
             touch(call, decision.current.stored)
-

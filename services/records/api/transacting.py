@@ -146,7 +146,10 @@ def _require_distinct(transaction: _Transaction) -> None:
 async def _find_existing(reader: Reader, call: Call, entries: Sequence[_Entry], now: datetime) -> None:
     """Conditional creations: where one matches, it stands for the entry."""
     conditional = [one for one in entries if one.asked.method == "POST" and one.request.if_none_exist]
-    wanted = [(one.asked.type, one.request.if_none_exist, entry_place(one.index, "request.ifNoneExist")) for one in conditional]
+    wanted = [
+        (one.asked.type, one.request.if_none_exist, entry_place(one.index, "request.ifNoneExist"))
+        for one in conditional
+    ]
     matches = await _matches(reader, call, wanted, now)
     found = {one: ids[0] for one, ids in zip(range(len(wanted)), matches, strict=True) if ids}
     keys = [LocalReference(wanted[number][0], resource_id) for number, resource_id in found.items()]

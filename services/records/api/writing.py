@@ -39,7 +39,9 @@ class Writing(UseCases):
             return await self._plan_creation(request, call, intent, now)
         async with self.database.writing(call) as writer:
             await writer.lock(*([] if is_new else [intent.key]), *condition_locks(request.type, request.if_none_exist))
-            existing = await find_existing(writer, call.caller, now, request.type, request.if_none_exist, "if_none_exist")
+            existing = await find_existing(
+                writer, call.caller, now, request.type, request.if_none_exist, "if_none_exist"
+            )
             if existing is not None:
                 filing.touch(call, existing)
                 return await writer.answer(_created(existing, Outcome.UNCHANGED))
@@ -54,7 +56,9 @@ class Writing(UseCases):
         self, request: service_pb2.CreateResourceRequest, call: Call, intent: Intent, now: datetime
     ) -> service_pb2.CreateResourceResponse:
         async with self.database.reading(snapshot=True) as reader:
-            existing = await find_existing(reader, call.caller, now, request.type, request.if_none_exist, "if_none_exist")
+            existing = await find_existing(
+                reader, call.caller, now, request.type, request.if_none_exist, "if_none_exist"
+            )
             if existing is not None:
                 filing.touch(call, existing)
                 return _created(existing, Outcome.UNCHANGED)

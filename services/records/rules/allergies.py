@@ -1,4 +1,4 @@
-"""Is a drug order safe beside the allergies on record?
+"""Whether a drug order is safe beside the allergies on record.
 
 An order conflicts with an allergy when both name the same code, the same substance, or substances of one group whose
 members cross-react (`data/allergy_groups.tsv`: by ATC code, or by generic name in English or Thai within the text). The
@@ -70,7 +70,9 @@ def is_order(body: Json) -> bool:
 
 def is_active(body: Json) -> bool:
     """True for an allergy that holds: neither resolved nor refuted."""
-    return not (_codes(body.get("clinicalStatus")) & _IDLE_ALLERGIES or _codes(body.get("verificationStatus")) & _NO_ALLERGIES)
+    return not (
+        _codes(body.get("clinicalStatus")) & _IDLE_ALLERGIES or _codes(body.get("verificationStatus")) & _NO_ALLERGIES
+    )
 
 
 def conflict(drugs: Sequence[Json], allergies: Sequence[Allergy]) -> Conflict | None:

@@ -46,7 +46,9 @@ def asked(index: int, method: str, url: str) -> Asked:
     """Reads the address of an entry. Raises InvalidArgumentError, reason BUNDLE_INVALID."""
     where = entry_place(index, "request.url")
     if "?" in url:
-        raise bundle_invalid(where, "searches and conditional updates within a transaction are not supported", NOT_SUPPORTED)
+        raise bundle_invalid(
+            where, "searches and conditional updates within a transaction are not supported", NOT_SUPPORTED
+        )
     match = _URL.fullmatch(url.strip("/"))
     if match is None or not is_resource_type(match[1]):
         raise bundle_invalid(where, "the address is Type or Type/id, of a FHIR R4 resource type")
@@ -74,7 +76,13 @@ class FullUrls:
         self._keys[full_url] = key
 
     def rewritten(
-        self, index: int, body: Json, full_url: str, conditions: Mapping[tuple[str, str], str], *, may_dangle: bool = False
+        self,
+        index: int,
+        body: Json,
+        full_url: str,
+        conditions: Mapping[tuple[str, str], str],
+        *,
+        may_dangle: bool = False,
     ) -> None:
         """Replaces, in place, references to entries and conditional references by `Type/id`.
 

@@ -22,7 +22,9 @@ def wanted_targets(intents: Sequence[Intent]) -> dict[str, References]:
     return {one.key: references_of(one.body) for one in intents if one.body is not None}
 
 
-def decide(intents: Sequence[Intent], references: Mapping[str, References], looked: Looked, caller: Caller) -> list[Decision]:
+def decide(
+    intents: Sequence[Intent], references: Mapping[str, References], looked: Looked, caller: Caller
+) -> list[Decision]:
     """A decision for each intent, in their order."""
     decisions = [_versioned(intent, looked.currents.get(intent.key), caller) for intent in intents]
     filed = _filed(decisions, references, looked, caller)
@@ -99,8 +101,10 @@ def _is_older(intent: Intent, current: Current) -> bool:
 def _filed(
     decisions: Sequence[Decision], references: Mapping[str, References], looked: Looked, caller: Caller
 ) -> dict[str, Target]:
-    """Key → where each resource of this change is filed, by the Patient that it is about, or else by the first resource
-    of a person that it refers to: a Provenance of an Observation is as much the person's as the Observation.
+    """Key → where each resource of this change is filed.
+
+    By the Patient that it is about, or else by the first resource of a person that it refers to: a Provenance of an
+    Observation is as much the person's as the Observation.
     """
     filed: dict[str, Target] = {}
     undecided: list[str] = []

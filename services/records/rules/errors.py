@@ -50,7 +50,9 @@ def resource_deleted(resource_type: str, version: int, place: str = "") -> NotFo
 def resource_exists(resource_type: str, place: str) -> AlreadyExistsError:
     """The id is taken."""
     message = f"there is a {resource_type} with this id already"
-    return AlreadyExistsError("RESOURCE_EXISTS", message, fields=[FieldViolation(at(place, resource_type, "id"), "duplicate", message)])
+    return AlreadyExistsError(
+        "RESOURCE_EXISTS", message, fields=[FieldViolation(at(place, resource_type, "id"), "duplicate", message)]
+    )
 
 
 def version_conflict(resource_type: str, current: int, place: str) -> AbortedError:
@@ -71,13 +73,17 @@ def reference_unknown(place: str, resource_type: str, expression: str) -> Failed
     """A reference to a resource that is not here, or that the caller may not see."""
     where = at(place, resource_type, expression)
     message = "the reference points at no resource that is known here"
-    return FailedPreconditionError("REFERENCE_UNKNOWN", f"{where}: {message}", fields=[FieldViolation(where, NOT_FOUND, message)])
+    return FailedPreconditionError(
+        "REFERENCE_UNKNOWN", f"{where}: {message}", fields=[FieldViolation(where, NOT_FOUND, message)]
+    )
 
 
 def multiple_matches(where: str) -> FailedPreconditionError:
     """A condition that should name one resource names several."""
     message = "more than one resource matches the condition"
-    return FailedPreconditionError("MULTIPLE_MATCHES", message, fields=[FieldViolation(where, "multiple-matches", message)])
+    return FailedPreconditionError(
+        "MULTIPLE_MATCHES", message, fields=[FieldViolation(where, "multiple-matches", message)]
+    )
 
 
 def registration_changed(place: str, resource_type: str) -> FailedPreconditionError:
@@ -89,7 +95,11 @@ def registration_changed(place: str, resource_type: str) -> FailedPreconditionEr
 
 def allergy_conflict(where: str, allergy: str, group: str) -> FailedPreconditionError:
     """A drug order against a known allergy. Says which allergy, and which class of drugs it is about, no more."""
-    message = f"the person has an allergy on record to {group}" if group else "the person has an allergy on record to this drug"
+    message = (
+        f"the person has an allergy on record to {group}"
+        if group
+        else "the person has an allergy on record to this drug"
+    )
     return FailedPreconditionError(
         "ALLERGY_CONFLICT",
         message,

@@ -72,9 +72,7 @@ def entries_of(body: Json, resource_type: str) -> IndexEntries:
     return IndexEntries(
         tokens=sorted(tokens),
         strings=sorted({(name, text[:MAX_STRING]) for name, text in values.strings}),
-        dates=[
-            DateEntry(name, one.low, one.high) for name, one in sorted(values.dates.items()) if name != principal
-        ],
+        dates=[DateEntry(name, one.low, one.high) for name, one in sorted(values.dates.items()) if name != principal],
         occurred_from=span.low,
         occurred_to=span.high,
     )

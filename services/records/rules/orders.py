@@ -25,7 +25,11 @@ class Order:
 
 def orders_of(decisions: Sequence[Decision]) -> list[Order]:
     """The orders that a change would write."""
-    return [_order(one, one.intent.body) for one in decisions if one.writes and one.intent.body and is_order(one.intent.body)]
+    return [
+        _order(one, one.intent.body)
+        for one in decisions
+        if one.writes and one.intent.body and is_order(one.intent.body)
+    ]
 
 
 def _order(decision: Decision, body: Json) -> Order:

@@ -141,7 +141,7 @@ def _read(query: Query, name: str, value: str) -> None:
 
 
 def _alternatives(name: str, value: str) -> list[str]:
-    """The values between commas; `\\,` is a comma within one."""
+    """The values between commas; a comma after a backslash is part of one."""
     parts, current, escaped = [], "", False
     for character in value:
         if escaped:

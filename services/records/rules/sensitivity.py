@@ -18,7 +18,10 @@ ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 # Information sensitivity policies: HIV, psychiatry, sexual violence, substance abuse, genetics, sexual and domestic abuse.
 _POLICIES = frozenset(
-    {"HIV", "PSY", "PSYTHPN", "SDV", "ETH", "ETHUD", "OPIOIDUD", "SUD", "GDIS", "SOC", "SEX", "STD", "BH", "MH", "VIO", "IDS", "SICKLE", "TBOO", "DV"}
+    {
+        *("HIV", "PSY", "PSYTHPN", "SDV", "ETH", "ETHUD", "OPIOIDUD", "SUD", "GDIS", "SOC", "SEX", "STD", "BH", "MH"),
+        *("VIO", "IDS", "SICKLE", "TBOO", "DV"),
+    }
 )
 _RESTRICTED = frozenset({"R", "V"})
 _ICD = frozenset({ICD10, ICD10TM})

@@ -34,8 +34,9 @@ ON_RECORD = {
 async def on_record(
     reader: Reader, caller: Caller, seen_at: datetime, registration_ids: Sequence[str], decisions: Sequence[Decision]
 ) -> list[Allergy]:
-    """The allergies of the persons behind the registrations, as far as the caller may see them and as the change leaves
-    them: what it writes counts, what it removes does not.
+    """The allergies of the persons behind the registrations, as far as the caller may see them.
+
+    As the change leaves them: what it writes counts, what it removes does not.
     """
     rows = await reader.fetch(
         ON_RECORD[view_of(caller)], registration_ids=registration_ids, **parameters(caller, seen_at)
@@ -50,4 +51,3 @@ async def on_record(
         if one.writes and one.intent.type == "AllergyIntolerance" and one.intent.body is not None
     ]
     return [*coming, *(one for one in stored if one.key not in changed)]
-

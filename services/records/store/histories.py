@@ -14,13 +14,15 @@ from services.records.model import Stored
 from services.records.store.resources import COLUMNS, VERSIONS, by_view, columns, stored_of
 from services.records.visibility import parameters, view_of
 
+_OF_ID = VERSIONS.format(and_current="AND current.id = CAST(:id AS text)", and_past="AND past.id = CAST(:id AS text)")
+
 # `total` counts what was asked for, `known` all versions that the caller may see: with none, there is no such resource.
 OF_ONE = by_view(
     "histories.of_one",
     f"""
     WITH seen AS MATERIALIZED (
         SELECT {columns("r")}
-        FROM ({VERSIONS.format(and_current="AND current.id = CAST(:id AS text)", and_past="AND past.id = CAST(:id AS text)")}) AS r
+        FROM ({_OF_ID}) AS r
         WHERE {{r}}
     ), asked AS (
         SELECT * FROM seen WHERE recorded_at >= CAST(:since AS timestamptz)
@@ -41,7 +43,8 @@ OF_TYPE = by_view(
     SELECT {columns("r")}
     FROM ({VERSIONS.format(and_current="", and_past="")}) AS r
     WHERE r.recorded_at >= CAST(:since AS timestamptz) AND {{r}}
-      AND (r.recorded_at, r.id, r.version) < (CAST(:before AS timestamptz), CAST(:before_id AS text), CAST(:before_version AS bigint))
+      AND (r.recorded_at, r.id, r.version)
+          < (CAST(:before AS timestamptz), CAST(:before_id AS text), CAST(:before_version AS bigint))
     ORDER BY r.recorded_at DESC, r.id DESC, r.version DESC
     LIMIT CAST(:count AS bigint)
     """,

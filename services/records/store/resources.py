@@ -29,7 +29,8 @@ def columns(alias: str) -> str:
 def by_view(name: str, sql: str, *rows: str) -> Mapping[View, Statement]:
     """A statement for each view; `{row}` in braces stands for the condition on the row with that alias."""
     return {
-        view: Statement(f"{name}.{view.value}", text(sql.format(**{row: visible(row, view) for row in rows}))) for view in View
+        view: Statement(f"{name}.{view.value}", text(sql.format(**{row: visible(row, view) for row in rows})))
+        for view in View
     }
 
 
@@ -51,7 +52,7 @@ VERSIONS = """
     WHERE current.type = CAST(:type AS text) {and_current}
     UNION ALL
     SELECT past.type, past.id, past.version, past.operation, past.recorded_at, past.filed_under,
-           past.is_personal, past.organization_id, past.sensitivity, past.body
+           past.is_personal, past.organization_id, GREATEST(past.sensitivity, current.sensitivity), past.body
     FROM resource_versions AS past
     JOIN resources AS current
       ON current.type = past.type AND current.id = past.id AND current.filed_under = past.filed_under
@@ -144,28 +145,34 @@ _DATES = """
     JOIN filed ON filed.ordinal = found.ordinal
 """
 
-INSERT = Statement(
-    "resources.insert",
-    text(
-        f"""
-        WITH filed AS MATERIALIZED ({_ROWS}),
-        located AS (
-            INSERT INTO locators (type, id, filed_under, is_personal, organization_id, sensitivity, is_deleted)
-            SELECT type, id, filed_under, is_personal, CAST(:organization_id AS text), sensitivity, false FROM filed
+
+def _insert(name: str, indexed: str) -> Statement:
+    return Statement(
+        name,
+        text(
+            f"""
+            WITH filed AS MATERIALIZED ({_ROWS}),
+            {indexed}
+            located AS (
+                INSERT INTO locators (type, id, filed_under, is_personal, organization_id, sensitivity, is_deleted)
+                SELECT type, id, filed_under, is_personal, CAST(:organization_id AS text), sensitivity, false FROM filed
+            )
+            INSERT INTO resources (
+                filed_under, type, id, version, operation, is_personal, organization_id, sensitivity, recorded_at,
+                source_updated_at, content_hash, occurred_from, occurred_to, tokens, body
+            )
+            SELECT filed_under, type, id, version, operation, is_personal, CAST(:organization_id AS text), sensitivity,
+                   CAST(:recorded_at AS timestamptz), source_updated_at, content_hash, occurred_from, occurred_to,
+                   CAST(tokens AS bigint[]), body
+            FROM filed
+            """
         ),
-        found_strings AS ({_STRINGS}),
-        found_dates AS ({_DATES})
-        INSERT INTO resources (
-            filed_under, type, id, version, operation, is_personal, organization_id, sensitivity, recorded_at,
-            source_updated_at, content_hash, occurred_from, occurred_to, tokens, body
-        )
-        SELECT filed_under, type, id, version, operation, is_personal, CAST(:organization_id AS text), sensitivity,
-               CAST(:recorded_at AS timestamptz), source_updated_at, content_hash, occurred_from, occurred_to,
-               CAST(tokens AS bigint[]), body
-        FROM filed
-        """
-    ),
-)
+    )
+
+
+# Most types have neither strings nor a second date: two tables less to open, for every single creation.
+INSERT = _insert("resources.insert", "")
+INSERT_INDEXED = _insert("resources.insert_indexed", f"found_strings AS ({_STRINGS}), found_dates AS ({_DATES}),")
 
 # All parts of the statement see what was there before it: the version that is replaced is the one that moves.
 UPDATE = Statement(
@@ -248,7 +255,11 @@ async def read_version(
 ) -> Found | None:
     """One version."""
     row = await reader.fetch_one(
-        READ_VERSION[view_of(caller)], type=resource_type, id=resource_id, version=version, **parameters(caller, seen_at)
+        READ_VERSION[view_of(caller)],
+        type=resource_type,
+        id=resource_id,
+        version=version,
+        **parameters(caller, seen_at),
     )
     return Found(stored_of(row), row["is_visible"]) if row is not None else None
 
@@ -337,12 +348,12 @@ async def write(
     """
     new = [one for one in written if one[0].current is None]
     changed = [one for one in written if one[0].current is not None]
-    for statement, rows in ((INSERT, new), (UPDATE, changed)):
+    is_indexed = any(one[0].entries.strings or one[0].entries.dates for one in new)
+    for statement, rows in ((INSERT_INDEXED if is_indexed else INSERT, new), (UPDATE, changed)):
         if not rows:
             continue
-        count = await writer.execute(
-            statement, organization_id=organization_id, recorded_at=recorded_at, **_arrays(rows)
-        )
+        arrays = _arrays(rows) if statement is INSERT else {**_arrays(rows), **_index_arrays(rows)}
+        count = await writer.execute(statement, organization_id=organization_id, recorded_at=recorded_at, **arrays)
         if count != len(rows):
             raise AbortedError("VERSION_CONFLICT", "a resource was changed meanwhile; read it again")
 
@@ -350,8 +361,6 @@ async def write(
 def _arrays(rows: Sequence[tuple[Decision, bytes]]) -> dict[str, Any]:
     decisions = [decision for decision, _ in rows]
     entries = [decision.entries for decision in decisions]
-    strings = [(number, *one) for number, found in enumerate(entries, 1) for one in found.strings]
-    dates = [(number, one) for number, found in enumerate(entries, 1) for one in found.dates]
     return {
         "types": [one.intent.type for one in decisions],
         "ids": [one.intent.id for one in decisions],
@@ -366,6 +375,15 @@ def _arrays(rows: Sequence[tuple[Decision, bytes]]) -> dict[str, Any]:
         "occurred_tos": [one.occurred_to for one in entries],
         "tokens": ["{" + ",".join(map(str, one.tokens)) + "}" for one in entries],
         "bodies": [body for _, body in rows],
+    }
+
+
+def _index_arrays(rows: Sequence[tuple[Decision, bytes]]) -> dict[str, Any]:
+    """Strings and dates, each with the number of its row, counted from 1."""
+    entries = [decision.entries for decision, _ in rows]
+    strings = [(number, *one) for number, found in enumerate(entries, 1) for one in found.strings]
+    dates = [(number, one) for number, found in enumerate(entries, 1) for one in found.dates]
+    return {
         "string_rows": [one[0] for one in strings],
         "string_parameters": [one[1] for one in strings],
         "string_values": [one[2] for one in strings],

@@ -39,6 +39,17 @@ _LAST = "\U0010ffff"
 
 _ORDERS = {"recorded": "recorded_at", "occurred": "occurred_from", "id": "id"}
 _NO_DATE = BEGINNING
+# How the span of a resource (low up to high) stands to the one asked for, by prefix.
+_PREFIXES = {
+    "eq": "({low} >= {start} AND {high} <= {end})",
+    "ne": "NOT ({low} >= {start} AND {high} <= {end})",
+    "gt": "{high} > {end}",
+    "ge": "({high} > {end} OR {low} >= {start})",
+    "lt": "{low} < {start}",
+    "le": "({low} < {start} OR {high} <= {end})",
+    "sa": "{low} >= {end}",
+    "eb": "{high} <= {start}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +98,15 @@ class _Builder:
         for condition in query.conditions:
             self._add(condition)
         if self._tokens:
-            self.parts.append(f"{self._array} @> {self._name(self._tokens, 'bigint[]')}")
+            self.parts.append(f"{self._array} @> {self.name(self._tokens, 'bigint[]')}")
 
     @property
     def _array(self) -> str:
         # An expression, so that the token index is not considered where the registration's leads.
         return "(r.tokens || CAST('{}' AS bigint[]))" if self.is_of_person else "r.tokens"
 
-    def _name(self, value: Any, sql_type: str) -> str:
+    def name(self, value: Any, sql_type: str) -> str:
+        """A parameter of the statement with this value."""
         name = f"p{len(self.values)}"
         self.values[name] = value
         return f"CAST(:{name} AS {sql_type})"
@@ -102,18 +114,20 @@ class _Builder:
     def _add(self, condition: Condition) -> None:
         match condition:
             case TokenCondition(hashes, is_negated=True):
-                self.parts.append(f"NOT (r.tokens || CAST('{{}}' AS bigint[])) && {self._name(list(hashes), 'bigint[]')}")
+                self.parts.append(
+                    f"NOT (r.tokens || CAST('{{}}' AS bigint[])) && {self.name(list(hashes), 'bigint[]')}"
+                )
             case TokenCondition((one,)):
                 self._tokens.append(one)
                 self.is_led = self._tokens_lead = True
             case TokenCondition(hashes):
-                self.parts.append(f"{self._array} && {self._name(list(hashes), 'bigint[]')}")
+                self.parts.append(f"{self._array} && {self.name(list(hashes), 'bigint[]')}")
                 self.is_led = self._tokens_lead = True
             case PersonCondition(registration_ids):
-                ids = self._name(list(registration_ids), "text[]")
+                ids = self.name(list(registration_ids), "text[]")
                 self.parts.append(f"r.filed_under = ANY(ARRAY({same_person(ids, self.view)}))")
             case IdCondition(ids):
-                self.parts.append(f"r.id = ANY({self._name(list(ids), 'text[]')})")
+                self.parts.append(f"r.id = ANY({self.name(list(ids), 'text[]')})")
                 self.is_led = True
             case StringCondition():
                 self.parts.append(self._strings(condition))
@@ -125,15 +139,15 @@ class _Builder:
         tests = []
         for value in condition.values:
             if condition.mode == "prefix":
-                low, high = self._name(value, "text"), self._name(value + _LAST, "text")
+                low, high = self.name(value, "text"), self.name(value + _LAST, "text")
                 tests.append(f"(s.value ~>=~ {low} AND s.value ~<~ {high})")
             elif condition.mode == "exact":
-                tests.append(f"s.value = {self._name(value, 'text')}")
+                tests.append(f"s.value = {self.name(value, 'text')}")
             else:
-                tests.append(f"strpos(s.value, {self._name(value, 'text')}) > 0")
+                tests.append(f"strpos(s.value, {self.name(value, 'text')}) > 0")
         return f"""(r.filed_under, r.type, r.id) IN (
             SELECT s.filed_under, s.type, s.id FROM search_strings AS s
-            WHERE s.type = CAST(:type AS text) AND s.parameter = {self._name(condition.parameter, "text")}
+            WHERE s.type = CAST(:type AS text) AND s.parameter = {self.name(condition.parameter, "text")}
               AND ({" OR ".join(tests)})
         )"""
 
@@ -143,12 +157,12 @@ class _Builder:
             return self._spans(condition, "r.recorded_at", "(r.recorded_at + interval '1 millisecond')")
         if condition.is_principal:
             spans = self._spans(condition, "r.occurred_from", "r.occurred_to")
-            return f"(r.occurred_to > {self._name(_NO_DATE, 'timestamptz')} AND {spans})"
+            return f"(r.occurred_to > {self.name(_NO_DATE, 'timestamptz')} AND {spans})"
         spans = self._spans(condition, "d.occurred_from", "d.occurred_to")
         return f"""EXISTS (
             SELECT 1 FROM search_dates AS d
             WHERE d.filed_under = r.filed_under AND d.type = r.type AND d.id = r.id
-              AND d.parameter = {self._name(condition.parameter, "text")} AND {spans}
+              AND d.parameter = {self.name(condition.parameter, "text")} AND {spans}
         )"""
 
     def _spans(self, condition: DateCondition, low: str, high: str) -> str:
@@ -156,24 +170,14 @@ class _Builder:
         return f"({' OR '.join(self._span(prefix, span, low, high) for prefix, span in condition.spans)})"
 
     def _span(self, prefix: str, span: Span, low: str, high: str) -> str:
-        start, end = (lambda: self._name(span.low, "timestamptz")), (lambda: self._name(span.high, "timestamptz"))
-        match prefix:
-            case "eq":
-                return f"({low} >= {start()} AND {high} <= {end()})"
-            case "ne":
-                return f"NOT ({low} >= {start()} AND {high} <= {end()})"
-            case "gt":
-                return f"{high} > {end()}"
-            case "ge":
-                return f"({high} > {end()} OR {low} >= {start()})"
-            case "lt":
-                return f"{low} < {start()}"
-            case "le":
-                return f"({low} < {start()} OR {high} <= {end()})"
-            case "sa":
-                return f"{low} >= {end()}"
-            case _:
-                return f"{high} <= {start()}"
+        template = _PREFIXES[prefix]
+        # A parameter is made for what the test names only.
+        ends = {
+            name: self.name(moment, "timestamptz")
+            for name, moment in (("start", span.low), ("end", span.high))
+            if f"{{{name}}}" in template
+        }
+        return template.format(low=low, high=high, **ends)
 
     def where(self) -> str:
         """The condition on the row with alias r."""
@@ -218,21 +222,23 @@ async def search(reader: Reader, caller: Caller, seen_at: datetime, query: Query
 
 
 def _matches(query: Query, builder: _Builder, where: str, after: Position | None) -> str:
+    """The statement of a page, without its total."""
     column = _ORDERS[query.order]
     direction = "DESC" if query.is_descending else "ASC"
     beyond = ""
     if after is not None:
-        sql_type = "text" if query.order == "id" else "timestamptz"
-        place = f"({builder._name(after.value, sql_type)}, {builder._name(after.id, 'text')})"  # noqa: SLF001 the builder is this module's own
-        beyond = f"AND ({column}, id) {'<' if query.is_descending else '>'} {place}"
-    limit = builder._name(query.count + 1, "bigint")  # noqa: SLF001 the same
+        value = builder.name(after.value, "text" if query.order == "id" else "timestamptz")
+        beyond = (
+            f"AND (r.{column}, r.id) {'<' if query.is_descending else '>'} ({value}, {builder.name(after.id, 'text')})"
+        )
     # One row more than the page tells whether there is a next one.
-    ending = f"ORDER BY {column} {direction}, id {direction} LIMIT {limit}"
-    chosen = f"{columns('r')}, r.{column} AS sort_value"
+    limit = builder.name(query.count + 1, "bigint")
+    ending = f"{beyond} ORDER BY r.{column} {direction}, r.id {direction} LIMIT {limit}"
+    chosen = f"{columns('r')}, r.occurred_from"
+    source = f"resources AS r WHERE {where}"
     if builder.is_led:
-        return f"SELECT * FROM (SELECT {chosen}, r.occurred_from FROM resources AS r WHERE {where} OFFSET 0) AS r WHERE true {beyond} {ending}"
-    own = beyond.replace(f"({column}, id)", f"(r.{column}, r.id)")
-    return f"SELECT {chosen} FROM resources AS r WHERE {where} {own} ORDER BY r.{column} {direction}, r.id {direction} LIMIT {limit}"
+        source = f"(SELECT {chosen} FROM {source} OFFSET 0) AS r WHERE true"
+    return f"SELECT {chosen}, r.{column} AS sort_value FROM {source} {ending}"
 
 
 INCLUDED = by_view(
@@ -278,9 +284,7 @@ BY_TOKENS = by_view(
 )
 
 
-async def included(
-    reader: Reader, caller: Caller, seen_at: datetime, wanted: Sequence[LocalReference]
-) -> list[Stored]:
+async def included(reader: Reader, caller: Caller, seen_at: datetime, wanted: Sequence[LocalReference]) -> list[Stored]:
     """Those of the resources that the caller may see."""
     rows = await reader.fetch(
         INCLUDED[view_of(caller)],
@@ -295,9 +299,7 @@ async def referring(
     reader: Reader, caller: Caller, seen_at: datetime, types: Sequence[str], hashes: Sequence[int]
 ) -> list[Stored]:
     """Resources of the types with one of the reference tokens, that the caller may see."""
-    rows = await reader.fetch(
-        REFERRING[view_of(caller)], types=types, hashes=hashes, **parameters(caller, seen_at)
-    )
+    rows = await reader.fetch(REFERRING[view_of(caller)], types=types, hashes=hashes, **parameters(caller, seen_at))
     return [stored_of(row) for row in rows]
 
 

@@ -1,0 +1,120 @@
+"""Search parameters: compiled from the specification's table, and what they find."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from libs.fhir.compartments import patient_of
+from libs.fhir.definitions import definitions
+from libs.fhir.moments import asked, span_of
+from libs.fhir.paths import PathError, compile_path
+from libs.fhir.references import parse_local
+from libs.fhir.search_parameters import Token, normalized, parameters_of, principal_date, supported, values_of
+
+
+def test_almost_all_expressions_of_the_understood_kinds_compile():
+    unknown = {
+        (name, row.name)
+        for name in definitions().resource_types
+        for row in definitions().searches.get(name, ())
+        if row.kind in {"token", "reference", "date", "string", "uri"} and row.name not in parameters_of(name)
+    }
+    assert unknown == {
+        ("InsurancePlan", "name"), ("Bundle", "composition"), ("Bundle", "message"), ("Patient", "deceased"),
+    }  # fmt: skip
+
+
+def test_what_is_supported_is_listed_for_a_capability_statement():
+    assert ("identifier", "token") in supported("Patient")
+    assert ("_lastUpdated", "date") in supported("Patient")
+    assert not {"deceased", "_text", "_content"} & {name for name, _ in supported("Patient")}
+
+
+def test_what_a_resource_is_found_by():
+    values = values_of(
+        {
+            "resourceType": "Encounter",
+            "meta": {"tag": [{"system": "urn:t", "code": "x"}], "profile": ["urn:p"]},
+            "status": "finished",
+            "class": {"system": "urn:c", "code": "AMB"},
+            "subject": {"reference": "Patient/1/_history/2"},
+            "serviceProvider": {"reference": "https://x.example/Organization/1"},
+            "period": {"start": "2024-05-02T09:00:00+07:00"},
+        },
+        "Encounter",
+    )
+    assert ("status", Token("http://hl7.org/fhir/encounter-status", "finished")) in values.tokens
+    assert {("class", Token("urn:c", "AMB")), ("_tag", Token("urn:t", "x"))} <= values.tokens
+    assert ("_profile", "urn:p") in values.uris
+    assert {("patient", "Patient/1"), ("subject", "Patient/1")} <= values.references
+    assert ("service-provider", "https://x.example/Organization/1") in values.references
+    assert values.dates["date"].low == datetime(2024, 5, 2, 2, tzinfo=UTC)
+    assert values.dates["date"].high.year == 9999
+
+
+def test_a_condition_on_a_path_is_held():
+    patient = {"telecom": [{"system": "phone", "value": "1"}, {"system": "email", "value": "2"}]}
+    found = values_of(patient, "Patient").tokens
+    assert {("phone", Token("", "1")), ("email", Token("", "2"))} <= found
+    assert ("phone", Token("", "2")) not in found
+    group = {"subject": {"reference": "Group/1"}}
+    assert {name for name, _ in values_of(group, "Observation").references} == {"subject"}
+
+
+@pytest.mark.parametrize(
+    "expression", ["Patient.name.", "Observation.code", "Patient.exists()", "Patient.name ~ 'x'", "Patient.noSuch"]
+)
+def test_an_expression_beyond_what_is_understood_is_refused(expression):
+    with pytest.raises(PathError):
+        compile_path(expression, "Patient")
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("2024", "2023-12-31T17:00", "2024-12-31T17:00"),
+        ("2024-02", "2024-01-31T17:00", "2024-02-29T17:00"),
+        ("2024-12", "2024-11-30T17:00", "2024-12-31T17:00"),
+        ("2024-02-29", "2024-02-28T17:00", "2024-02-29T17:00"),
+        ("2024-02-29T10:00:00Z", "2024-02-29T10:00", "2024-02-29T10:00:01"),
+        ("2024-02-29T10:00:00.123+07:00", "2024-02-29T03:00:00.123", "2024-02-29T03:00:00.124"),
+        ("2016-12-31T23:59:60Z", "2017-01-01T00:00", "2017-01-01T00:00:01"),
+    ],
+)
+def test_a_date_is_a_span_of_time(text, low, high):
+    span = span_of(text)
+    assert span is not None
+    assert (span.low, span.high) == tuple(datetime.fromisoformat(one).replace(tzinfo=UTC) for one in (low, high))
+
+
+@pytest.mark.parametrize("text", ["", "2024-13", "2024-02-30", "24", "2024-02-29T10:00:00", "tomorrow", "0000"])
+def test_what_is_no_date_has_no_span(text):
+    assert span_of(text) is None
+
+
+def test_a_search_may_leave_out_seconds_and_zone():
+    span = asked("2024-02-29T10:00")
+    assert span is not None
+    assert (span.high - span.low).total_seconds() == 60
+    assert asked("2024-02-29T10:00:00 07:00") == asked("2024-02-29T10:00:00+07:00")
+
+
+def test_text_is_compared_without_case_and_latin_accents_and_thai_as_it_is():
+    assert normalized("  MÜLLER   Ñandú ") == "muller nandu"
+    assert normalized("สมศรี  ใจดี") == "สมศรี ใจดี"
+    assert normalized("ป่า") != normalized("ปา")
+
+
+def test_the_date_that_matters_is_known_for_each_type():
+    assert [principal_date(one) for one in ("Patient", "Encounter", "Condition", "MedicationRequest", "Organization")] == [
+        "birthdate", "date", "recorded-date", "authoredon", "",
+    ]  # fmt: skip
+
+
+def test_whom_a_resource_is_about():
+    allergy = {"patient": {"reference": "Patient/1"}, "recorder": {"reference": "Patient/2"}}
+    assert patient_of(allergy, "AllergyIntolerance") == ("patient", parse_local("Patient/1"))
+    coverage = {"beneficiary": {"reference": "Patient/3"}, "policyHolder": {"reference": "Patient/4"}}
+    assert patient_of(coverage, "Coverage") == ("beneficiary", parse_local("Patient/3"))
+    assert patient_of({"subject": {"reference": "Group/1"}}, "Observation") is None
+    assert patient_of({"name": "x"}, "Organization") is None
