@@ -1,7 +1,7 @@
 """Who may see which rows: the one place where it is decided, as a condition within every statement that reads.
 
 A row is visible if
-- it is about no person, or
+- it is about no person and of a type that directories and definitions have, which everybody looks things up in, or
 - the caller's organisation filed it, or
 - the caller is a citizen, and the row's registration is one of the person who has a registration with the citizen's key, or
 - the purpose is treatment, and the person lets the caller's organisation see it: what is general unless it is refused, what
@@ -22,6 +22,19 @@ from typing import Any
 
 from libs.access.caller import EMERGENCY, TREATMENT, Caller
 from services.records.model import Category, Consent
+
+# An Observation without a subject, a List, a Group, a Binary may tell of people without naming them: those are seen by the
+# organisation alone that filed them. These tell of none.
+OPEN_TYPES = (
+    *("ActivityDefinition", "CapabilityStatement", "ChargeItemDefinition", "CodeSystem", "CompartmentDefinition"),
+    *("ConceptMap", "DeviceDefinition", "Endpoint", "EventDefinition", "ExampleScenario", "GraphDefinition"),
+    *("HealthcareService", "ImplementationGuide", "InsurancePlan", "Library", "Location", "Measure", "Medication"),
+    *("MedicationKnowledge", "MessageDefinition", "NamingSystem", "ObservationDefinition", "OperationDefinition"),
+    *("Organization", "OrganizationAffiliation", "PlanDefinition", "Practitioner", "PractitionerRole", "Questionnaire"),
+    *("Schedule", "SearchParameter", "Slot", "SpecimenDefinition", "StructureDefinition", "StructureMap", "Substance"),
+    *("TerminologyCapabilities", "TestScript", "ValueSet"),
+)
+_OPEN = ", ".join(f"'{name}'" for name in OPEN_TYPES)
 
 
 class View(Enum):
@@ -71,9 +84,10 @@ def effective(category: Category, person: str) -> str:
 def visible(row: str, view: View) -> str:
     """SQL: true if the caller may see the row with this alias.
 
-    Its table has the columns `is_personal`, `organization_id`, `sensitivity` and `filed_under`.
+    Its table has the columns `type`, `is_personal`, `organization_id`, `sensitivity` and `filed_under`.
     """
-    own = f"NOT {row}.is_personal OR {row}.organization_id = CAST(:caller_organization AS text)"
+    is_open = f"(NOT {row}.is_personal AND {row}.type IN ({_OPEN}))"
+    own = f"{is_open} OR {row}.organization_id = CAST(:caller_organization AS text)"
     return f"({own}{_of_the_person(row, view)})"
 
 

@@ -259,3 +259,14 @@ async def test_a_refused_look_stands_in_the_audit_log_as_refused(stage: Stage, p
     assert (event.reason, event.organization_id) == ("RESOURCE_UNKNOWN", B)
     assert (list(event.registration_ids), list(event.resources)) == (["reg-1"], [paths.key])
     assert event.outcome == 2
+
+
+async def test_what_names_nobody_is_open_only_where_it_is_a_directory_or_a_definition(stage):
+    medication = await stage.create({"resourceType": "Medication", "code": {"text": "paracetamol"}})
+    unnamed = {key: value for key, value in an_observation("reg-1").items() if key != "subject"}
+    observation = await stage.create(unnamed)
+    assert await stage.read(f"Medication/{medication.id}", treating(stage, B))
+    assert await stage.read(f"Observation/{observation.id}", stage.token(A))
+    with pytest.raises(Refused, match="RESOURCE_UNKNOWN"):
+        await stage.read(f"Observation/{observation.id}", treating(stage, B))
+    assert await stage.found("Observation", treating(stage, B)) == []
