@@ -1,6 +1,7 @@
 """The services behind the edge: one channel to each, and a callable for each RPC."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any
 
@@ -22,6 +23,8 @@ from libs.runtime.settings import Settings
 from services.edge.asgi import Request
 
 POSITION = "nhip-position"
+# How long a stream waits for a service that is being started anew.
+READY_SECONDS = 10.0
 # What the service level promises, with room for a retry; the caller's own patience may be shorter.
 DEADLINES: Mapping[int, float] = {
     options_pb2.SLO_CLASS_FAST: 2.0,
@@ -43,12 +46,13 @@ SERVICES: Mapping[str, ServiceDescriptor] = {
 class Rpc:
     """One RPC of one service."""
 
-    __slots__ = ("_call", "_deadline", "_tells_position", "method")
+    __slots__ = ("_call", "_channel", "_deadline", "_tells_position", "method")
 
     def __init__(self, method: Method, channel: grpc.aio.Channel) -> None:
         """`channel` leads to the method's service."""
         open_call = channel.stream_unary if method.is_client_streaming else channel.unary_unary
         self.method = method
+        self._channel = channel
         self._call: Any = open_call(
             method.path,
             request_serializer=method.request_class.SerializeToString,
@@ -69,6 +73,10 @@ class Rpc:
 
     async def stream(self, messages: AsyncIterator[Message], request: Request) -> Any:
         """Sends messages as the service takes them, and answers its response. Raises AioRpcError."""
+        # As above, but not for as long as a stream may last.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_SECONDS):
+                await self._channel.channel_ready()
         call = self._call(metadata=request.metadata, timeout=self._deadline)
         endings: list[grpc.aio.AioRpcError] = []
         call.add_done_callback(lambda ended: endings.append(_ending(ended)))

@@ -54,7 +54,7 @@ def test_every_setting_can_be_made():
     assert made >= {name for name in READ if name.startswith("NHIP_")}
 
 
-@pytest.mark.parametrize("name", [*WITH_DATABASE])
+@pytest.mark.parametrize("name", sorted(WITH_DATABASE))
 def test_a_migration_and_its_service_mean_the_same_database(name):
     before, service = PROGRAMS[f"migrate-{name}"], PROGRAMS[name]
     assert before["environment"]["NHIP_DATABASE_URL"] == service["environment"]["NHIP_DATABASE_URL"]
