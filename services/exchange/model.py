@@ -203,13 +203,16 @@ class Effects:
     staged: Sequence[StagedRow] = ()
 
 
+NOTHING = Effects()
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """One step of an import, committed whole."""
 
     steps: Sequence[FileStep]
     rejected: Sequence[RejectedRow] = ()
-    effects: Effects = Effects()
+    effects: Effects = NOTHING
     cursor: str | None = None
 
 

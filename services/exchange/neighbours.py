@@ -55,9 +55,12 @@ _PASSING = frozenset(
         grpc.StatusCode.UNIMPLEMENTED,
     }
 )
-# May be the neighbour's own trouble, or a thing that it cannot digest: asked a few times.
+# May be the neighbour's own trouble, or a thing that it cannot digest: asked for half a minute, then taken apart.
 _DOUBTFUL = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS})
-_DOUBTFUL_TRIES = 4
+_DOUBTFUL_TRIES = 8
+_DOUBTFUL_TRIES_APART = 2
+# So many single things refused like this, and none taken: it is the neighbour, not the things.
+_BROKEN_AFTER = 3
 # Refusals of exchange itself, not of what it sends: they end when the deployment is mended.
 _OURS = frozenset({"SCOPE_MISSING", "CALLER_REFUSED", "PURPOSE_MISSING", "CLIENT_MAY_NOT_ACT"})
 
@@ -70,11 +73,31 @@ Result = TypeVar("Result")
 class RefusedError(Exception):
     """A neighbour refused a request for good."""
 
-    def __init__(self, reason: str, message: str, field: str = "") -> None:
+    def __init__(self, reason: str, message: str, field: str = "", *, is_doubtful: bool = False) -> None:
+        """`is_doubtful`: the neighbour did not say what is wrong, and may have been wrong itself."""
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.field = field
+        self.is_doubtful = is_doubtful
+
+
+class _BrokenError(Exception):
+    """A neighbour answers nothing that it is asked."""
+
+
+@dataclass(slots=True)
+class _Taking:
+    """How a batch that was refused as a whole fares in parts."""
+
+    taken: int = 0
+    doubtful: int = 0
+    is_apart: bool = False
+
+    @property
+    def tries(self) -> int:
+        """How often a call is made whose failure may be the neighbour's own."""
+        return _DOUBTFUL_TRIES_APART if self.is_apart else _DOUBTFUL_TRIES
 
 
 class _Stub(Protocol):
@@ -158,11 +181,13 @@ class Neighbours:
     ) -> list[index_pb2.BatchRegisterResult]:
         """Registers people; the answers stand in the order of the registrations."""
 
-        async def send(items: Sequence[index_nouns.Registration]) -> Sequence[index_pb2.BatchRegisterResult]:
+        async def send(
+            items: Sequence[index_nouns.Registration], tries: int
+        ) -> Sequence[index_pb2.BatchRegisterResult]:
             request = index_pb2.BatchRegisterRequest(registrations=items)
             request.request_id = sender.request_id(place, request)
             answer: index_pb2.BatchRegisterResponse = await self._patiently(
-                self._index.BatchRegister, sender, request, BATCH_SECONDS
+                self._index.BatchRegister, sender, request, BATCH_SECONDS, tries
             )
             return answer.results
 
@@ -178,11 +203,11 @@ class Neighbours:
     ) -> list[records_pb2.ImportResult]:
         """Stores resources; the answers stand in the order of the resources."""
 
-        async def send(items: Sequence[records_pb2.ImportResource]) -> Sequence[records_pb2.ImportResult]:
+        async def send(items: Sequence[records_pb2.ImportResource], tries: int) -> Sequence[records_pb2.ImportResult]:
             request = records_pb2.ImportResourcesRequest(resources=items)
             request.request_id = sender.request_id(place, request)
             answer: records_pb2.ImportResourcesResponse = await self._patiently(
-                self._records.ImportResources, sender, request, BATCH_SECONDS
+                self._records.ImportResources, sender, request, BATCH_SECONDS, tries
             )
             return answer.results
 
@@ -201,11 +226,11 @@ class Neighbours:
     ) -> list[claims_pb2.BatchItemResult]:
         """Records rights; the answers stand in the order of the rights."""
 
-        async def send(items: Sequence[claim_nouns.Coverage]) -> Sequence[claims_pb2.BatchItemResult]:
+        async def send(items: Sequence[claim_nouns.Coverage], tries: int) -> Sequence[claims_pb2.BatchItemResult]:
             request = claims_pb2.BatchCreateCoveragesRequest(coverages=items)
             request.request_id = sender.request_id(place, request)
             answer: claims_pb2.BatchCreateCoveragesResponse = await self._patiently(
-                self._claims.BatchCreateCoverages, sender, request, BATCH_SECONDS
+                self._claims.BatchCreateCoverages, sender, request, BATCH_SECONDS, tries
             )
             return answer.results
 
@@ -233,7 +258,9 @@ class Neighbours:
         results: Sequence[records_pb2.TransactionResult] = answer.results
         return results
 
-    async def _patiently(self, stub: _Stub, sender: Sender, request: Message, seconds: float) -> Any:
+    async def _patiently(
+        self, stub: _Stub, sender: Sender, request: Message, seconds: float, tries: int = _DOUBTFUL_TRIES
+    ) -> Any:
         """Asks until there is an answer. Raises RefusedError for a refusal that asking again does not change."""
         failures = 0
         while True:
@@ -253,30 +280,58 @@ class Neighbours:
                     self._tokens.forget(sender.organization_id)
                 refusal = _refusal(error)
                 is_passing = code in _PASSING or refusal.reason in _OURS
-                if not is_passing and (code not in _DOUBTFUL or failures >= _DOUBTFUL_TRIES):
+                if not is_passing and (code not in _DOUBTFUL or failures >= tries):
                     raise refusal from error
                 _note(f"{type(request).__name__} was not answered", error, failures)
                 await asyncio.sleep(backoff(failures))
 
 
+Send = Callable[[Sequence[Item], int], Awaitable[Sequence[Result]]]
+
+
 async def _taken_apart(
-    items: Sequence[Item],
-    send: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
-    refused: Callable[[RefusedError], Result],
+    items: Sequence[Item], send: Send[Item, Result], refused: Callable[[RefusedError], Result]
 ) -> list[Result]:
     """The results of all items; what is refused as a whole is halved until single items are refused."""
+    failures = 0
+    while True:
+        try:
+            told = await _halved(items, send, _Taking())
+            break
+        except _BrokenError:
+            failures += 1
+            log.warning("a neighbour refuses whatever it is asked; trying again")
+            await asyncio.sleep(backoff(failures))
+    results = []
+    for item, one in zip(items, told, strict=True):
+        if not isinstance(one, RefusedError):
+            results.append(one)
+        elif one.is_doubtful and len(items) > 1:
+            # It may have been refused while the neighbour was about to recover.
+            results.extend(await _taken_apart([item], send, refused))
+        else:
+            results.append(refused(one))
+    return results
+
+
+async def _halved(items: Sequence[Item], send: Send[Item, Result], taking: _Taking) -> list[Result | RefusedError]:
     if not items:
         return []
     try:
-        return list(await send(items))
+        results = list(await send(items, taking.tries))
     except RefusedError as error:
+        taking.is_apart = True
         if len(items) == 1:
-            return [refused(error)]
+            taking.doubtful += error.is_doubtful
+            if not taking.taken and taking.doubtful >= _BROKEN_AFTER:
+                raise _BrokenError from error
+            return [error]
+    else:
+        taking.taken += len(items)
+        return [*results]
     middle = len(items) // 2
-    return [
-        *await _taken_apart(items[:middle], send, refused),
-        *await _taken_apart(items[middle:], send, refused),
-    ]
+    first = await _halved(items[:middle], send, taking)
+    return [*first, *await _halved(items[middle:], send, taking)]
 
 
 def _refusal(error: grpc.aio.AioRpcError) -> RefusedError:
@@ -290,7 +345,9 @@ def _refusal(error: grpc.aio.AioRpcError) -> RefusedError:
                 reason = info.reason or reason
             elif detail.Unpack(bad) and bad.field_violations:
                 field = bad.field_violations[0].field
-    return RefusedError(reason, error.details() or "the platform refused it", field)
+    return RefusedError(
+        reason, error.details() or "the platform refused it", field, is_doubtful=error.code() in _DOUBTFUL
+    )
 
 
 def _note(what: str, error: grpc.aio.AioRpcError, failures: int) -> None:

@@ -57,6 +57,8 @@ class Worker:
         self._queued = queued
         self._formats = formats
         self._running: set[str] = set()
+        # Two takers at once would each find the other's import to be its own of before a restart.
+        self._taking = asyncio.Lock()
         # Import → failures in a row that are nobody's but ours.
         self._failures: dict[str, int] = {}
 
@@ -69,6 +71,8 @@ class Worker:
     async def _work(self) -> None:
         failures = 0
         while True:
+            # Before the look: what is queued after it wakes us.
+            self._queued.clear()
             try:
                 did_something = await self.run_once()
                 failures = 0
@@ -78,7 +82,6 @@ class Worker:
                 await asyncio.sleep(rules.backoff(failures))
                 continue
             if not did_something:
-                self._queued.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._queued.wait(), LOOK_SECONDS)
 
@@ -101,27 +104,21 @@ class Worker:
         return True
 
     async def _take(self) -> Import | None:
-        now = self._clock()
-        running = sorted(self._running)
-        async with self._database.reading() as reader:
-            waiting = await jobs.next_waiting(reader, self._instance, running, now)
-        if waiting is None:
-            return None
-        import_id, organization_id = waiting
-        # Noted before the first await after which another task of ours could find it too.
-        self._running.add(import_id)
-        try:
+        async with self._taking:
+            now, running = self._clock(), sorted(self._running)
+            async with self._database.reading() as reader:
+                waiting = await jobs.next_waiting(reader, self._instance, running, now)
+            if waiting is None:
+                return None
+            import_id, organization_id = waiting
             async with self._database.writing() as writer:
                 await writer.lock(import_id, f"importing/{organization_id}")
                 taken = await jobs.take(writer, import_id, self._instance, running, now, now + LEASE)
                 if taken is not None:
                     writer.announce(FEED, import_id, event_of(taken))
-        except BaseException:
-            self._running.discard(import_id)
-            raise
-        if taken is None:
-            self._running.discard(import_id)
-        return taken
+            if taken is not None:
+                self._running.add(import_id)
+            return taken
 
     async def _process(self, job: Job) -> None:
         keeping = asyncio.create_task(self._keep(job, asyncio.current_task()))
@@ -147,6 +144,7 @@ class Worker:
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             raise
         except Exception:
+            log.exception("import %s failed for an unknown reason", job.found.import_id)
             await self._fail(job)
         finally:
             keeping.cancel()
@@ -170,7 +168,6 @@ class Worker:
     async def _fail(self, job: Job) -> None:
         import_id = job.found.import_id
         failures = self._failures[import_id] = self._failures.get(import_id, 0) + 1
-        log.exception("import %s failed for an unknown reason, %d times", import_id, failures)
         if failures >= rules.MAX_FAILURES:
             self._failures.pop(import_id)
             await self._finish(job, State.FAILED, "INTERNAL", _INTERNAL)

@@ -102,7 +102,11 @@ def hospital_number(rows: Sequence[ClaimRow]) -> str:
 
 
 def claim_of(organization_id: str, visit: str, rows: Sequence[ClaimRow], registration_id: str) -> resources_pb2.Claim:
-    """The claim of a visit. Raises ClaimError: VISIT_UNKNOWN, RIGHT_MISSING, DIAGNOSIS_MISSING, LINES_MISSING, …"""
+    """The claim of a visit.
+
+    Raises ClaimError: VISIT_UNKNOWN, RIGHT_MISSING, SCHEME_UNKNOWN, DIAGNOSIS_MISSING, DIAGNOSIS_FORMAT, LINES_MISSING,
+    CODE_MISSING, CHARGE_GROUP_UNKNOWN, NUMBER_FORMAT, and those of a date.
+    """
     by_file: dict[str, list[ClaimRow]] = {}
     for row in rows:
         by_file.setdefault(row.file, []).append(row)

@@ -18,6 +18,8 @@ _BY_HN = Statement(
     text(
         "SELECT hn, registration_id FROM persons WHERE organization_id = :organization_id"
         " AND hn <> '' AND hn = ANY(CAST(:hns AS text[]))"
+        # Of two PIDs with one HN the one that is registered under it comes last, and counts.
+        " ORDER BY local_number = hn, pid"
     ),
 )
 _REGISTRATIONS = Statement(

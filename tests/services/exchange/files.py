@@ -110,7 +110,7 @@ def a_zip(files: Mapping[str, Sequence[Sequence[str]] | str | bytes]) -> bytes:
 
 
 def people(count: int) -> list[list[str]]:
-    """Sound rows of PERSON: PID 1, 2, 3, …"""
+    """Sound rows of PERSON, with the PIDs from 1 on."""
     return [
         a_row("PERSON", PID=str(n), HN=str(660000 + n), CID=citizen_id.make(f"90000000{n:04d}"), HID="1")
         for n in range(1, count + 1)
@@ -118,7 +118,7 @@ def people(count: int) -> list[list[str]]:
 
 
 def visits(count: int) -> list[list[str]]:
-    """Sound rows of SERVICE, one of each person: SEQ 1, 2, 3, …"""
+    """Sound rows of SERVICE, one of each person, with the SEQs from 1 on."""
     return [a_row("SERVICE", PID=str(n), SEQ=str(n)) for n in range(1, count + 1)]
 
 

@@ -22,7 +22,9 @@ from libs.runtime.interceptors.errors import to_status
 from services.exchange.neighbours import Neighbours, Tokens
 
 
-def failure(code: grpc.StatusCode, details: str = "", trailing: tuple[tuple[str, bytes], ...] = ()) -> grpc.aio.AioRpcError:
+def failure(
+    code: grpc.StatusCode, details: str = "", trailing: tuple[tuple[str, bytes], ...] = ()
+) -> grpc.aio.AioRpcError:
     """The error that a stub raises."""
     return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(*trailing), details)
 
@@ -130,7 +132,9 @@ class Neighbourhood:
                 key = identity or entry.id or entry.if_none_exist
                 known = self.resources.get((kind, key))
                 if entry.method == "POST" and kind == "Patient" and known and not entry.if_none_exist:
-                    raise refusal(grpc.StatusCode.ALREADY_EXISTS, "RESOURCE_EXISTS", f"Bundle.entry[{position}].resource")
+                    raise refusal(
+                        grpc.StatusCode.ALREADY_EXISTS, "RESOURCE_EXISTS", f"Bundle.entry[{position}].resource"
+                    )
                 if entry.method == "PUT" and known is None:
                     raise refusal(grpc.StatusCode.NOT_FOUND, "RESOURCE_UNKNOWN", f"Bundle.entry[{position}].request")
                 if known is not None and (entry.method == "POST" or known[1] == entry.body):

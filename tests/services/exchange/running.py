@@ -48,9 +48,7 @@ class Exchange:
             await uploads.queue(writer, import_id, hashlib.sha256(data).hexdigest(), len(data), now)
         return import_id
 
-    async def take_in(
-        self, data: bytes, file_format: Format = Format.F43, organization: str = HCODE
-    ) -> "Finished":
+    async def take_in(self, data: bytes, file_format: Format = Format.F43, organization: str = HCODE) -> "Finished":
         """Queues bytes and works until they are done."""
         import_id = await self.queue(data, file_format, organization)
         assert await self.worker().run_once()

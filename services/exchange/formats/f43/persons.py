@@ -1,6 +1,7 @@
 """HOME, PERSON, ADDRESS, DEATH and CARD: people, where they live, whether they live, and their rights."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,14 +12,14 @@ from nhip.types.v1 import types_pb2
 
 from libs.f43.schema import FILES
 from services.exchange.formats.f43.reading import RawChunk
-from services.exchange.formats.f43.resources import send_resources, to_wire, verdict
-from services.exchange.formats.f43.step import Settled, Told, Verdict, person_unknown
+from services.exchange.formats.f43.step import Settled, Told, person_unknown
+from services.exchange.formats.sending import Verdict, register_all, send_resources, to_wire, verdict
 from services.exchange.job import Job
 from services.exchange.mapping import person as mapping
 from services.exchange.mapping.pieces import date_of, epoch_of
 from services.exchange.mapping.right import coverage_of
 from services.exchange.model import Effects, Home, KnownPerson, Outcome, PersonPart, Rejection
-from services.exchange.rules import combined, local_number, waves
+from services.exchange.rules import combined, local_number
 from services.exchange.store import people
 
 DEATH_PART = "D"
@@ -39,6 +40,7 @@ _COLUMNS = {
     "local_number": "HN",
     "address": "HID",
 }
+_FIELD = re.compile(r"[.\[]")
 _PERSON, _ADDRESS, _DEATH, _HOME, _CARD = (FILES[name].index for name in ("PERSON", "ADDRESS", "DEATH", "HOME", "CARD"))
 
 
@@ -58,9 +60,7 @@ class Registering:
         patients = []
         for position, answer in enumerate(answers):
             if answer.error_reason:
-                column = _COLUMNS.get(
-                    answer.error_field.split(".")[1 if "." in answer.error_field else 0].split("[")[0], ""
-                )
+                column = _COLUMNS.get(_FIELD.split(answer.error_field.removeprefix("registration."))[0], "")
                 verdicts.append(Rejection(0, column, answer.error_reason, answer.error_message))
                 continue
             outcome = _OUTCOMES.get(answer.outcome, Outcome.UNCHANGED)
@@ -80,19 +80,6 @@ class Registering:
     async def _register(self) -> list[index_pb2.BatchRegisterResult]:
         """Of two rows of one person the later one is registered later."""
         return await register_all(self.job, self.place, self.registrations)
-
-
-async def register_all(
-    job: Job, place: str, registrations: Sequence[resources_pb2.Registration]
-) -> list[index_pb2.BatchRegisterResult]:
-    """Registers people, those with one number one after the other; the answers stand in order."""
-    answers = [index_pb2.BatchRegisterResult()] * len(registrations)
-    for number, positions in enumerate(waves(one.local_number for one in registrations)):
-        wanted = [registrations[at] for at in positions]
-        told = await job.neighbours.register(job.sender, f"{place}/register/{number}", wanted)
-        for at, answer in zip(positions, told, strict=True):
-            answers[at] = answer
-    return answers
 
 
 @dataclass(slots=True)

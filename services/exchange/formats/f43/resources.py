@@ -4,83 +4,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import orjson
-from nhip.records.v1 import resources_pb2, service_pb2
+from nhip.records.v1 import service_pb2
 
 from services.exchange.formats.f43.reading import RawChunk
-from services.exchange.formats.f43.step import Told, Verdict, person_unknown
+from services.exchange.formats.f43.step import Told, person_unknown
+from services.exchange.formats.sending import Verdict, send_resources, to_wire, verdict
 from services.exchange.job import Job
 from services.exchange.mapping.correction import CorrectionError, correction
 from services.exchange.mapping.files import ResourceFile, Visits
 from services.exchange.mapping.pieces import About, Draft, stay_id, visit_id
-from services.exchange.model import Effects, KnownVisit, Outcome, Rejection
-from services.exchange.rules import combined, waves
+from services.exchange.model import Effects, KnownVisit, Rejection
 from services.exchange.store import people
-
-# As many resources go in one call; as many calls are on their way at once.
-BATCH = 1_000
-CALLS_AT_ONCE = 2
-
-OUTCOMES = {
-    resources_pb2.WRITE_OUTCOME_CREATED: Outcome.CREATED,
-    resources_pb2.WRITE_OUTCOME_UPDATED: Outcome.UPDATED,
-    resources_pb2.WRITE_OUTCOME_UNCHANGED: Outcome.UNCHANGED,
-    resources_pb2.WRITE_OUTCOME_DELETED: Outcome.UPDATED,
-    resources_pb2.WRITE_OUTCOME_REJECTED: Outcome.REJECTED,
-}
-
-
-def to_wire(draft: Draft) -> service_pb2.ImportResource:
-    """A draft as records takes it."""
-    made = service_pb2.ImportResource(type=draft.type, id=draft.id)
-    if draft.body is None:
-        made.is_deleted = True
-    else:
-        made.body = orjson.dumps(draft.body)
-    if draft.updated_at:
-        made.source_updated_at.seconds = draft.updated_at
-    return made
-
-
-async def send_resources(
-    job: Job, place: str, resources: Sequence[service_pb2.ImportResource]
-) -> list[service_pb2.ImportResult]:
-    """Stores resources; the answers stand in their order.
-
-    An id that occurs twice goes in a later call than its first occurrence, so that the order of the file holds.
-    """
-    results: list[service_pb2.ImportResult | None] = [None] * len(resources)
-    limit = asyncio.Semaphore(CALLS_AT_ONCE)
-
-    async def call(name: str, positions: Sequence[int]) -> None:
-        async with limit:
-            told = await job.neighbours.import_resources(job.sender, name, [resources[at] for at in positions])
-        for at, result in zip(positions, told, strict=True):
-            results[at] = result
-
-    for number, wave_positions in enumerate(waves(resource.id for resource in resources)):
-        async with asyncio.TaskGroup() as group:
-            for start in range(0, len(wave_positions), BATCH):
-                name = f"{place}/{number}/{start}"
-                group.create_task(call(name, wave_positions[start : start + BATCH]))
-    return [result for result in results if result is not None]
-
-
-def verdict(
-    line: int, row: Sequence[str], results: Sequence[service_pb2.ImportResult], *, is_removal: bool = False
-) -> Verdict:
-    """What became of a row, from what became of its resources."""
-    outcomes = []
-    for result in results:
-        outcome = OUTCOMES.get(result.outcome, Outcome.REJECTED)
-        if outcome is Outcome.REJECTED:
-            if not is_removal:
-                message = " ".join(part for part in (result.error_expression, result.error_message) if part)
-                return Rejection(line, "", result.error_reason or "RESOURCE_REJECTED", message, "|".join(row))
-            # There is nothing to remove.
-            outcome = Outcome.UNCHANGED
-        outcomes.append(outcome)
-    return combined(outcomes)
 
 
 @dataclass(slots=True)
@@ -116,11 +50,13 @@ class _PreparedResources:
 class ResourceStep:
     """A file of `RESOURCE_FILES`."""
 
+    runs_ahead = True
+
     def __init__(self, job: Job, file: ResourceFile) -> None:
         self._job = job
         self._file = file
-        # Two rows may claim one visit; the second is to find the first's.
-        self.runs_ahead = not file.makes_visit
+        # Visits of the chunk before, which may not be committed yet: two rows may claim one visit.
+        self._just_told: dict[str, str] = {}
 
     async def prepare(self, chunk: RawChunk) -> _PreparedResources:
         """Finds people and visits, and maps the rows."""
@@ -135,6 +71,7 @@ class ResourceStep:
             if file.visit is not None and visit_at is not None:
                 numbers = {row[visit_at] for _, row in chunk.rows} - {""}
                 visits = await people.visits_by_number(reader, organization, file.visit.value, numbers)
+                visits.update(self._just_told)
         return await asyncio.to_thread(self._map, chunk, pid_at, visit_at, registrations, visits)
 
     def _map(
@@ -164,6 +101,7 @@ class ResourceStep:
                 made.visits.append(KnownVisit(file.visit.value if file.visit else "", number, registration))
             here = encounter_id(organization, number) if owner == registration else ""
             made.add(file.drafts(row, About(organization, registration, here)))
+        self._just_told = {visit.number: visit.registration_id for visit in made.visits}
         return made
 
 

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from services.exchange.formats.f43.reading import RawChunk
-from services.exchange.model import Effects, Outcome, Rejection
-
-# What became of one row.
-Verdict = Outcome | Rejection
+from services.exchange.formats.sending import Verdict
+from services.exchange.model import NOTHING, Effects, Rejection
 
 PERSON_UNKNOWN = "no sound row of PERSON, here or earlier, has this PID"
 
@@ -18,7 +16,7 @@ class Told:
     """What became of the rows of a chunk, in their order, and what is to be noted of them."""
 
     verdicts: Sequence[Verdict]
-    effects: Effects = Effects()
+    effects: Effects = NOTHING
 
 
 class Prepared(Protocol):

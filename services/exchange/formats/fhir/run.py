@@ -12,8 +12,7 @@ from nhip.records.v1 import service_pb2
 from libs.errors import InvalidArgumentError
 from libs.f43.archive import ArchiveError
 from services.exchange.archives import Members, is_zip
-from services.exchange.formats.f43.persons import register_all
-from services.exchange.formats.f43.resources import OUTCOMES
+from services.exchange.formats.sending import OUTCOMES, register_all
 from services.exchange.job import Job
 from services.exchange.mapping.bundle import (
     BundleError,
