@@ -39,9 +39,7 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn(["make", "-f", sys.argv[1], "run"])
 
 def test_ctrl_c_through_make_ends_in_order_with_exit_code_0(program: Path) -> None:
     command = [sys.executable, "-c", TERMINAL, str(program)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
-    ) as terminal:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as terminal:
         assert terminal.stdin is not None
         assert terminal.stdout is not None
         while b"ready" not in terminal.stdout.readline():
