@@ -86,7 +86,9 @@ class AccessEntry(_message.Message):
     resource_count: _builtins.int
     trace_id: _builtins.str
     leaf_hash: _builtins.bytes
-    """The commitment that stands in the tree: SHA-256 over a salt and the entry's content."""
+    """The commitment: SHA-256 over a salt and the entry's content. The leaf of the tree is its hash after RFC 9162:
+    SHA-256 over a zero byte and the commitment.
+    """
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -146,6 +148,7 @@ class Checkpoint(_message.Message):
     note: _builtins.str
     """The C2SP note: origin, size, root in base64, and an Ed25519 signature."""
     key_id: _builtins.str
+    """The verifier key of the note after C2SP signed-note, name+hash+key: what a reader pins."""
     @_builtins.property
     def signed_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(

@@ -102,7 +102,8 @@ class ClaimsServiceServicer:
 
     def BatchCreateTariffItems(self, request, context):
         """Loads tariff items; an item with the same scheme, code and start replaces nothing and is unchanged, or fails with
-        ALREADY_EXISTS, reason TARIFF_EXISTS, when its content differs: a price is changed by a new period.
+        ALREADY_EXISTS, reason TARIFF_EXISTS, when its content differs: a price is changed by a new period. An open period is
+        closed by sending the same item with an end. Periods of one code that overlap fail with reason TARIFF_OVERLAP.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,8 @@ class ClaimsServiceStub:
     """The rights of the person behind a registration, on a day."""
     BatchCreateTariffItems: _grpc.UnaryUnaryMultiCallable[_service_pb2.BatchCreateTariffItemsRequest, _service_pb2.BatchCreateTariffItemsResponse]
     """Loads tariff items; an item with the same scheme, code and start replaces nothing and is unchanged, or fails with
-    ALREADY_EXISTS, reason TARIFF_EXISTS, when its content differs: a price is changed by a new period.
+    ALREADY_EXISTS, reason TARIFF_EXISTS, when its content differs: a price is changed by a new period. An open period is
+    closed by sending the same item with an end. Periods of one code that overlap fail with reason TARIFF_OVERLAP.
     """
     ListTariffItems: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListTariffItemsRequest, _service_pb2.ListTariffItemsResponse]
     """The tariff of a scheme on a day."""
@@ -75,7 +76,8 @@ class ClaimsServiceAsyncStub(ClaimsServiceStub):
     """The rights of the person behind a registration, on a day."""
     BatchCreateTariffItems: _aio.UnaryUnaryMultiCallable[_service_pb2.BatchCreateTariffItemsRequest, _service_pb2.BatchCreateTariffItemsResponse]  # type: ignore[assignment]
     """Loads tariff items; an item with the same scheme, code and start replaces nothing and is unchanged, or fails with
-    ALREADY_EXISTS, reason TARIFF_EXISTS, when its content differs: a price is changed by a new period.
+    ALREADY_EXISTS, reason TARIFF_EXISTS, when its content differs: a price is changed by a new period. An open period is
+    closed by sending the same item with an end. Periods of one code that overlap fail with reason TARIFF_OVERLAP.
     """
     ListTariffItems: _aio.UnaryUnaryMultiCallable[_service_pb2.ListTariffItemsRequest, _service_pb2.ListTariffItemsResponse]  # type: ignore[assignment]
     """The tariff of a scheme on a day."""
@@ -126,7 +128,8 @@ class ClaimsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_service_pb2.BatchCreateTariffItemsResponse, _abc.Awaitable[_service_pb2.BatchCreateTariffItemsResponse]]:
         """Loads tariff items; an item with the same scheme, code and start replaces nothing and is unchanged, or fails with
-        ALREADY_EXISTS, reason TARIFF_EXISTS, when its content differs: a price is changed by a new period.
+        ALREADY_EXISTS, reason TARIFF_EXISTS, when its content differs: a price is changed by a new period. An open period is
+        closed by sending the same item with an end. Periods of one code that overlap fail with reason TARIFF_OVERLAP.
         """
 
     @_abc_1.abstractmethod

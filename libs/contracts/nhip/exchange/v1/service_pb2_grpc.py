@@ -100,6 +100,7 @@ class ExchangeServiceServicer:
 
     def CancelImport(self, request, context):
         """Stops an import that is not finished. What it stored stays; sending the file again goes on from there.
+        Fails with NOT_FOUND, reason IMPORT_UNKNOWN; FAILED_PRECONDITION, reason IMPORT_FINISHED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -48,7 +48,9 @@ class ExchangeServiceStub:
     ListRejectedRows: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListRejectedRowsRequest, _service_pb2.ListRejectedRowsResponse]
     """The rows that were not taken, in the order of files and lines."""
     CancelImport: _grpc.UnaryUnaryMultiCallable[_service_pb2.CancelImportRequest, _service_pb2.CancelImportResponse]
-    """Stops an import that is not finished. What it stored stays; sending the file again goes on from there."""
+    """Stops an import that is not finished. What it stored stays; sending the file again goes on from there.
+    Fails with NOT_FOUND, reason IMPORT_UNKNOWN; FAILED_PRECONDITION, reason IMPORT_FINISHED.
+    """
 
 @_typing.type_check_only
 class ExchangeServiceAsyncStub(ExchangeServiceStub):
@@ -70,7 +72,9 @@ class ExchangeServiceAsyncStub(ExchangeServiceStub):
     ListRejectedRows: _aio.UnaryUnaryMultiCallable[_service_pb2.ListRejectedRowsRequest, _service_pb2.ListRejectedRowsResponse]  # type: ignore[assignment]
     """The rows that were not taken, in the order of files and lines."""
     CancelImport: _aio.UnaryUnaryMultiCallable[_service_pb2.CancelImportRequest, _service_pb2.CancelImportResponse]  # type: ignore[assignment]
-    """Stops an import that is not finished. What it stored stays; sending the file again goes on from there."""
+    """Stops an import that is not finished. What it stored stays; sending the file again goes on from there.
+    Fails with NOT_FOUND, reason IMPORT_UNKNOWN; FAILED_PRECONDITION, reason IMPORT_FINISHED.
+    """
 
 class ExchangeServiceServicer(metaclass=_abc_1.ABCMeta):
     """Import jobs."""
@@ -119,6 +123,8 @@ class ExchangeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _service_pb2.CancelImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_service_pb2.CancelImportResponse, _abc.Awaitable[_service_pb2.CancelImportResponse]]:
-        """Stops an import that is not finished. What it stored stays; sending the file again goes on from there."""
+        """Stops an import that is not finished. What it stored stays; sending the file again goes on from there.
+        Fails with NOT_FOUND, reason IMPORT_UNKNOWN; FAILED_PRECONDITION, reason IMPORT_FINISHED.
+        """
 
 def add_ExchangeServiceServicer_to_server(servicer: ExchangeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

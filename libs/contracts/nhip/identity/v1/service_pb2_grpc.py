@@ -178,7 +178,9 @@ class IdentityServiceServicer:
         `urn:ietf:params:oauth:grant-type:token-exchange` for a client that may act for others.
         The token carries the scopes asked for, as far as the grant allows, and the purpose of use stated.
         Fails with UNAUTHENTICATED, reasons CLIENT_UNKNOWN (also for a wrong secret), LOGIN_UNKNOWN; INVALID_ARGUMENT,
-        reasons GRANT_UNSUPPORTED, SCOPE_EXCEEDED, REASON_REQUIRED (purpose EMERGENCY without a reason).
+        reasons GRANT_UNSUPPORTED, SCOPE_EXCEEDED, PURPOSE_REFUSED, LOGIN_INCOMPLETE, REASON_REQUIRED (purpose EMERGENCY
+        without a reason); PERMISSION_DENIED, reason CLIENT_MAY_NOT_ACT; NOT_FOUND, reason ORGANIZATION_UNKNOWN;
+        RESOURCE_EXHAUSTED, reason ATTEMPTS_EXHAUSTED, with the time to wait, after too many wrong secrets.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -202,6 +204,8 @@ class IdentityServiceServicer:
 
     def GrantConsent(self, request, context):
         """The citizen permits an organisation (or all) to read a category. Replaces their earlier decision. Announces it.
+        Fails with PERMISSION_DENIED, reason CITIZEN_ONLY; NOT_FOUND, reason ORGANIZATION_UNKNOWN; INVALID_ARGUMENT, reason
+        EXPIRY_PAST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -63,7 +63,9 @@ class IdentityServiceStub:
     `urn:ietf:params:oauth:grant-type:token-exchange` for a client that may act for others.
     The token carries the scopes asked for, as far as the grant allows, and the purpose of use stated.
     Fails with UNAUTHENTICATED, reasons CLIENT_UNKNOWN (also for a wrong secret), LOGIN_UNKNOWN; INVALID_ARGUMENT,
-    reasons GRANT_UNSUPPORTED, SCOPE_EXCEEDED, REASON_REQUIRED (purpose EMERGENCY without a reason).
+    reasons GRANT_UNSUPPORTED, SCOPE_EXCEEDED, PURPOSE_REFUSED, LOGIN_INCOMPLETE, REASON_REQUIRED (purpose EMERGENCY
+    without a reason); PERMISSION_DENIED, reason CLIENT_MAY_NOT_ACT; NOT_FOUND, reason ORGANIZATION_UNKNOWN;
+    RESOURCE_EXHAUSTED, reason ATTEMPTS_EXHAUSTED, with the time to wait, after too many wrong secrets.
     """
     ListVerificationKeys: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListVerificationKeysRequest, _service_pb2.ListVerificationKeysResponse]
     """The keys that verify tokens, also those of the near past and future; the edge serves it as
@@ -74,7 +76,10 @@ class IdentityServiceStub:
     With `retire_now`, older keys are retired at once, and their tokens refused: for a key that leaked.
     """
     GrantConsent: _grpc.UnaryUnaryMultiCallable[_service_pb2.GrantConsentRequest, _service_pb2.GrantConsentResponse]
-    """The citizen permits an organisation (or all) to read a category. Replaces their earlier decision. Announces it."""
+    """The citizen permits an organisation (or all) to read a category. Replaces their earlier decision. Announces it.
+    Fails with PERMISSION_DENIED, reason CITIZEN_ONLY; NOT_FOUND, reason ORGANIZATION_UNKNOWN; INVALID_ARGUMENT, reason
+    EXPIRY_PAST.
+    """
     RevokeConsent: _grpc.UnaryUnaryMultiCallable[_service_pb2.RevokeConsentRequest, _service_pb2.RevokeConsentResponse]
     """The citizen refuses an organisation (or all) a category from now on. Announces it; enforced everywhere within
     seconds.
@@ -117,7 +122,9 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     `urn:ietf:params:oauth:grant-type:token-exchange` for a client that may act for others.
     The token carries the scopes asked for, as far as the grant allows, and the purpose of use stated.
     Fails with UNAUTHENTICATED, reasons CLIENT_UNKNOWN (also for a wrong secret), LOGIN_UNKNOWN; INVALID_ARGUMENT,
-    reasons GRANT_UNSUPPORTED, SCOPE_EXCEEDED, REASON_REQUIRED (purpose EMERGENCY without a reason).
+    reasons GRANT_UNSUPPORTED, SCOPE_EXCEEDED, PURPOSE_REFUSED, LOGIN_INCOMPLETE, REASON_REQUIRED (purpose EMERGENCY
+    without a reason); PERMISSION_DENIED, reason CLIENT_MAY_NOT_ACT; NOT_FOUND, reason ORGANIZATION_UNKNOWN;
+    RESOURCE_EXHAUSTED, reason ATTEMPTS_EXHAUSTED, with the time to wait, after too many wrong secrets.
     """
     ListVerificationKeys: _aio.UnaryUnaryMultiCallable[_service_pb2.ListVerificationKeysRequest, _service_pb2.ListVerificationKeysResponse]  # type: ignore[assignment]
     """The keys that verify tokens, also those of the near past and future; the edge serves it as
@@ -128,7 +135,10 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     With `retire_now`, older keys are retired at once, and their tokens refused: for a key that leaked.
     """
     GrantConsent: _aio.UnaryUnaryMultiCallable[_service_pb2.GrantConsentRequest, _service_pb2.GrantConsentResponse]  # type: ignore[assignment]
-    """The citizen permits an organisation (or all) to read a category. Replaces their earlier decision. Announces it."""
+    """The citizen permits an organisation (or all) to read a category. Replaces their earlier decision. Announces it.
+    Fails with PERMISSION_DENIED, reason CITIZEN_ONLY; NOT_FOUND, reason ORGANIZATION_UNKNOWN; INVALID_ARGUMENT, reason
+    EXPIRY_PAST.
+    """
     RevokeConsent: _aio.UnaryUnaryMultiCallable[_service_pb2.RevokeConsentRequest, _service_pb2.RevokeConsentResponse]  # type: ignore[assignment]
     """The citizen refuses an organisation (or all) a category from now on. Announces it; enforced everywhere within
     seconds.
@@ -222,7 +232,9 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         `urn:ietf:params:oauth:grant-type:token-exchange` for a client that may act for others.
         The token carries the scopes asked for, as far as the grant allows, and the purpose of use stated.
         Fails with UNAUTHENTICATED, reasons CLIENT_UNKNOWN (also for a wrong secret), LOGIN_UNKNOWN; INVALID_ARGUMENT,
-        reasons GRANT_UNSUPPORTED, SCOPE_EXCEEDED, REASON_REQUIRED (purpose EMERGENCY without a reason).
+        reasons GRANT_UNSUPPORTED, SCOPE_EXCEEDED, PURPOSE_REFUSED, LOGIN_INCOMPLETE, REASON_REQUIRED (purpose EMERGENCY
+        without a reason); PERMISSION_DENIED, reason CLIENT_MAY_NOT_ACT; NOT_FOUND, reason ORGANIZATION_UNKNOWN;
+        RESOURCE_EXHAUSTED, reason ATTEMPTS_EXHAUSTED, with the time to wait, after too many wrong secrets.
         """
 
     @_abc_1.abstractmethod
@@ -251,7 +263,10 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _service_pb2.GrantConsentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_service_pb2.GrantConsentResponse, _abc.Awaitable[_service_pb2.GrantConsentResponse]]:
-        """The citizen permits an organisation (or all) to read a category. Replaces their earlier decision. Announces it."""
+        """The citizen permits an organisation (or all) to read a category. Replaces their earlier decision. Announces it.
+        Fails with PERMISSION_DENIED, reason CITIZEN_ONLY; NOT_FOUND, reason ORGANIZATION_UNKNOWN; INVALID_ARGUMENT, reason
+        EXPIRY_PAST.
+        """
 
     @_abc_1.abstractmethod
     def RevokeConsent(

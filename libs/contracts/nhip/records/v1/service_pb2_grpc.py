@@ -122,7 +122,8 @@ class RecordsServiceServicer:
 
     def UpdateResource(self, request, context):
         """Stores a new version. With `if_match`, only over that version. The same content again makes no new version.
-        Fails as CreateResource; NOT_FOUND, reason RESOURCE_UNKNOWN; ABORTED, reason VERSION_CONFLICT.
+        Fails as CreateResource; NOT_FOUND, reason RESOURCE_UNKNOWN; ABORTED, reason VERSION_CONFLICT; FAILED_PRECONDITION,
+        reason REGISTRATION_CHANGED, for a resource that would move to another registration.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,7 +155,8 @@ class RecordsServiceServicer:
         """Carries out the entries of a FHIR transaction Bundle: all, or none. References among entries (fullUrl) are
         replaced by the ids given. The scopes are checked entry by entry. With `validate_only`, everything is checked and
         nothing written.
-        Fails as the single interactions do, naming the entry: Bundle.entry[3]….
+        Fails as the single interactions do, naming the entry: Bundle.entry[3]…; INVALID_ARGUMENT, reason BUNDLE_INVALID, for
+        what is wrong with the transaction itself: addresses, duplicate or dangling fullUrls.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -51,7 +51,8 @@ class RecordsServiceStub:
     """One version, also a superseded one. Fails as ReadResource."""
     UpdateResource: _grpc.UnaryUnaryMultiCallable[_service_pb2.UpdateResourceRequest, _service_pb2.UpdateResourceResponse]
     """Stores a new version. With `if_match`, only over that version. The same content again makes no new version.
-    Fails as CreateResource; NOT_FOUND, reason RESOURCE_UNKNOWN; ABORTED, reason VERSION_CONFLICT.
+    Fails as CreateResource; NOT_FOUND, reason RESOURCE_UNKNOWN; ABORTED, reason VERSION_CONFLICT; FAILED_PRECONDITION,
+    reason REGISTRATION_CHANGED, for a resource that would move to another registration.
     """
     DeleteResource: _grpc.UnaryUnaryMultiCallable[_service_pb2.DeleteResourceRequest, _service_pb2.DeleteResourceResponse]
     """Marks the resource deleted by a last version; history stays. Deleting the deleted changes nothing."""
@@ -65,7 +66,8 @@ class RecordsServiceStub:
     """Carries out the entries of a FHIR transaction Bundle: all, or none. References among entries (fullUrl) are
     replaced by the ids given. The scopes are checked entry by entry. With `validate_only`, everything is checked and
     nothing written.
-    Fails as the single interactions do, naming the entry: Bundle.entry[3]….
+    Fails as the single interactions do, naming the entry: Bundle.entry[3]…; INVALID_ARGUMENT, reason BUNDLE_INVALID, for
+    what is wrong with the transaction itself: addresses, duplicate or dangling fullUrls.
     """
     ImportResources: _grpc.UnaryUnaryMultiCallable[_service_pb2.ImportResourcesRequest, _service_pb2.ImportResourcesResponse]
     """Stores many resources under ids that the caller derives from the source's keys, each created, updated, left
@@ -101,7 +103,8 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     """One version, also a superseded one. Fails as ReadResource."""
     UpdateResource: _aio.UnaryUnaryMultiCallable[_service_pb2.UpdateResourceRequest, _service_pb2.UpdateResourceResponse]  # type: ignore[assignment]
     """Stores a new version. With `if_match`, only over that version. The same content again makes no new version.
-    Fails as CreateResource; NOT_FOUND, reason RESOURCE_UNKNOWN; ABORTED, reason VERSION_CONFLICT.
+    Fails as CreateResource; NOT_FOUND, reason RESOURCE_UNKNOWN; ABORTED, reason VERSION_CONFLICT; FAILED_PRECONDITION,
+    reason REGISTRATION_CHANGED, for a resource that would move to another registration.
     """
     DeleteResource: _aio.UnaryUnaryMultiCallable[_service_pb2.DeleteResourceRequest, _service_pb2.DeleteResourceResponse]  # type: ignore[assignment]
     """Marks the resource deleted by a last version; history stays. Deleting the deleted changes nothing."""
@@ -115,7 +118,8 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     """Carries out the entries of a FHIR transaction Bundle: all, or none. References among entries (fullUrl) are
     replaced by the ids given. The scopes are checked entry by entry. With `validate_only`, everything is checked and
     nothing written.
-    Fails as the single interactions do, naming the entry: Bundle.entry[3]….
+    Fails as the single interactions do, naming the entry: Bundle.entry[3]…; INVALID_ARGUMENT, reason BUNDLE_INVALID, for
+    what is wrong with the transaction itself: addresses, duplicate or dangling fullUrls.
     """
     ImportResources: _aio.UnaryUnaryMultiCallable[_service_pb2.ImportResourcesRequest, _service_pb2.ImportResourcesResponse]  # type: ignore[assignment]
     """Stores many resources under ids that the caller derives from the source's keys, each created, updated, left
@@ -172,7 +176,8 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_service_pb2.UpdateResourceResponse, _abc.Awaitable[_service_pb2.UpdateResourceResponse]]:
         """Stores a new version. With `if_match`, only over that version. The same content again makes no new version.
-        Fails as CreateResource; NOT_FOUND, reason RESOURCE_UNKNOWN; ABORTED, reason VERSION_CONFLICT.
+        Fails as CreateResource; NOT_FOUND, reason RESOURCE_UNKNOWN; ABORTED, reason VERSION_CONFLICT; FAILED_PRECONDITION,
+        reason REGISTRATION_CHANGED, for a resource that would move to another registration.
         """
 
     @_abc_1.abstractmethod
@@ -210,7 +215,8 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Carries out the entries of a FHIR transaction Bundle: all, or none. References among entries (fullUrl) are
         replaced by the ids given. The scopes are checked entry by entry. With `validate_only`, everything is checked and
         nothing written.
-        Fails as the single interactions do, naming the entry: Bundle.entry[3]….
+        Fails as the single interactions do, naming the entry: Bundle.entry[3]…; INVALID_ARGUMENT, reason BUNDLE_INVALID, for
+        what is wrong with the transaction itself: addresses, duplicate or dangling fullUrls.
         """
 
     @_abc_1.abstractmethod
