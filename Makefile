@@ -44,7 +44,7 @@ check: .venv/ready ## formatting, lints, types, import rules, contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.protos.generate --check
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.protos.check
+	$(BIN)/python -m tools.protos.check
 
 journey: .venv/ready ## one citizen through a platform of its own, on free ports: make journey SEED=7
 	@exec $(BIN)/nhip journey --fresh --seed $(SEED)
@@ -58,7 +58,7 @@ protos: .venv/ready ## generate libs/contracts from protos/
 fmt: .venv/ready ## format the code and the protos
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only --quiet .
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/buf format -w protos
+	$(BIN)/buf format -w protos
 
 clean: ## remove the environment and what was built; the data in .nhip stay
 	rm -rf .venv .uv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -5,6 +5,7 @@ Breaking changes are judged against protos/released.binpb, the contracts of the 
 
 import argparse
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -20,14 +21,15 @@ def main() -> int:
     if parser.parse_args().release:
         write_image(RELEASED)
         return 0
+    buf = str(Path(sys.executable).parent / "buf")
     config = str(PROTOS / "buf.yaml")
     with tempfile.TemporaryDirectory() as scratch:
         image = Path(scratch, "image.binpb")
         write_image(image)
         checks = (
-            ["buf", "format", "--diff", "--exit-code", str(PROTOS)],
-            ["buf", "lint", str(image), "--config", config],
-            ["buf", "breaking", str(image), "--against", str(RELEASED), "--config", config],
+            [buf, "format", "--diff", "--exit-code", str(PROTOS)],
+            [buf, "lint", str(image), "--config", config],
+            [buf, "breaking", str(image), "--against", str(RELEASED), "--config", config],
         )
         return max(subprocess.run(check, cwd=ROOT, check=False).returncode for check in checks)  # noqa: S603 our own words
 

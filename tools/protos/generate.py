@@ -36,6 +36,11 @@ def run_protoc(*arguments: str) -> None:
         raise SystemExit(code)
 
 
+def plugin(name: str) -> str:
+    """Tells protoc where a plugin of this environment is, which need not be on the PATH."""
+    return f"--plugin=protoc-gen-{name}={Path(sys.executable).parent / f'protoc-gen-{name}'}"
+
+
 def write_image(path: Path) -> None:
     """Writes a descriptor set of our files and all they import, with comments, as `buf` reads it."""
     run_protoc(f"--descriptor_set_out={path}", "--include_imports", "--include_source_info", *proto_files())
@@ -44,9 +49,9 @@ def write_image(path: Path) -> None:
 def generate(target: Path) -> None:
     """Writes the Python modules for every proto, and for buf/validate which they import, under `target`."""
     files = [*proto_files(), "buf/validate/validate.proto"]
-    run_protoc(f"--python_out={target}", f"--mypy_out=quiet:{target}", *files)
+    run_protoc(plugin("mypy"), f"--python_out={target}", f"--mypy_out=quiet:{target}", *files)
     services = [name for name in proto_files() if name.endswith("/service.proto")]
-    run_protoc(f"--grpc_python_out={target}", f"--mypy_grpc_out=quiet:{target}", *services)
+    run_protoc(plugin("mypy_grpc"), f"--grpc_python_out={target}", f"--mypy_grpc_out=quiet:{target}", *services)
     for folder in {path.parent for path in target.rglob("*_pb2.py")}:
         for parent in (folder, *folder.relative_to(target).parents):
             (target / parent / "__init__.py").touch()
