@@ -91,6 +91,8 @@ def test_a_journey_in_which_services_are_killed_ends_as_one_in_which_none_is(hom
             nonlocal asked
             asked += 1
             if asked in KILLS:
+                # One that is still coming back from an earlier kill is killed when it is there.
+                running.wait_healthy(KILLS[asked])
                 running.kill(KILLS[asked])
                 killed.append(KILLS[asked])
             return ask(client, *arguments, **named)
