@@ -43,9 +43,15 @@ class Searching(UseCases):
             matches=[wire.stored_message(one) for one in page.matches],
             included=[wire.stored_message(one) for one in included],
             next_page_token=self.pages.write(_place(page.last), *binding) if page.last is not None else "",
-            total=page.total,
+            total=_total(query, page, after),
             ignored_parameters=query.ignored,
         )
+
+
+def _total(query: Query, page: searching.Page, after: Position | None) -> int | None:
+    """The number that was counted, or that a first page without a next one shows for nothing."""
+    is_whole = query.wants_matches and not query.refuses_total and after is None and page.last is None
+    return len(page.matches) if page.total is None and is_whole else page.total
 
 
 def _position(query: Query, place: Any) -> Position | None:

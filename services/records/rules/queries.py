@@ -95,6 +95,7 @@ class Query:
     is_descending: bool = True
     count: int = DEFAULT_COUNT
     wants_total: bool = False
+    refuses_total: bool = False
     wants_matches: bool = True
     inclusions: list[Inclusion] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
@@ -309,6 +310,7 @@ def _total(query: Query, value: str) -> None:
     if value not in {"none", "estimate", "accurate"}:
         raise search_invalid("_total", "the value is none, estimate or accurate")
     query.wants_total = query.wants_total or value != "none"
+    query.refuses_total = value == "none"
 
 
 def _summary(query: Query, value: str) -> None:

@@ -188,3 +188,13 @@ async def test_a_summary_holds_what_a_doctor_needs_of_a_stranger(stage: Stage):
     with pytest.raises(Refused) as refused:
         await stage.call("GetSummary", service_pb2.GetSummaryRequest(person_id="p-none"), stage.token(purpose=1))
     assert refused.value.reason == "PERSON_UNKNOWN"
+
+
+async def test_a_page_that_is_all_there_is_tells_its_total_unless_that_is_refused(stage):
+    await stage.arrive("reg-1")
+    for day in (1, 2, 3):
+        await stage.create(an_observation("reg-1", on=f"2024-05-0{day}"))
+    whole = await stage.search("Observation?patient=reg-1")
+    part = await stage.search("Observation?patient=reg-1&_count=2")
+    refused = await stage.search("Observation?patient=reg-1&_total=none")
+    assert (whole.total, part.HasField("total"), refused.HasField("total")) == (3, False, False)
