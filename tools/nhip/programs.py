@@ -76,7 +76,7 @@ class Keeper:
 
     @property
     def quick_deaths(self) -> int:
-        """How often in a row the program died soon after its start."""
+        """How often in a row the program ended by itself, with an error, soon after its start."""
         return self._quick_deaths
 
     def start(self) -> None:
@@ -128,7 +128,8 @@ class Keeper:
                 continue
             if time.monotonic() - started >= _LIVED_SECONDS:
                 delay, self._quick_deaths = _FIRST_DELAY_SECONDS, 0
-            else:
+            elif code > 0:
+                # By itself: what was killed from outside says nothing about whether it can live.
                 self._quick_deaths += 1
             self._tell("waiting", pid=0)
             _say(f"{self.program.name} {_ending(code)}; starting it again in {delay:.1f} s")
