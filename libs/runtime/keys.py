@@ -45,6 +45,7 @@ class KeyRing:
         self._database = database
         self._keys: dict[str, VerificationKey] = {}
         self._verifier: TokenVerifier | None = None
+        self._refreshing = asyncio.Lock()
         self.known = asyncio.Event()
 
     def keys(self) -> Mapping[str, VerificationKey]:
@@ -57,10 +58,12 @@ class KeyRing:
 
     async def refresh(self) -> None:
         """Reads the keys anew."""
-        async with self._database.reading() as reader:
-            rows = await reader.fetch(LIST)
-        before = self._keys
-        self._keys = {row["key_id"]: _key(row) for row in rows}
+        # One at a time: a reading that began earlier and ended later would bring back the keys of before.
+        async with self._refreshing:
+            async with self._database.reading() as reader:
+                rows = await reader.fetch(LIST)
+            before = self._keys
+            self._keys = {row["key_id"]: _key(row) for row in rows}
         if self._verifier is not None:
             for key_id in before.keys() - self._keys.keys():
                 self._verifier.forget(key_id)
