@@ -42,7 +42,7 @@ class Method:
     slo_class: int
     has_request_id: bool
     is_read_only: bool
-    # May be sent again without harm: reads, declared idempotent, or remembered under a request_id.
+    # May be sent again without harm, and so is retried by channels: reads, and what is declared idempotent.
     is_idempotent: bool
 
     @property
@@ -129,8 +129,3 @@ def value_at(message: Message, path: str) -> str:
     for name in path.split("."):
         value = getattr(value, name)
     return str(value)
-
-
-def personal_fields(message: Descriptor) -> frozenset[str]:
-    """The names of the fields of a message that are marked personal."""
-    return frozenset(field.name for field in message.fields if field.GetOptions().Extensions[options_pb2.personal])
