@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from tools.nhip import measuring, sending, serving, watching
+from tools.nhip import linkage, measuring, sending, serving, watching
 from tools.nhip.context import Context
 
 _HELP = """The National Health Information Platform on this machine.
@@ -68,6 +68,7 @@ for command in (
     sending.sample,
     sending.import_,
     measuring.bench,
+    linkage.linkage,
     serving.run,
     serving.supervise,
 ):

@@ -21,8 +21,9 @@ class Name:
 
 
 @functools.cache
-def _lists(file: str) -> Mapping[str, tuple[Name, ...]]:
-    text = resources.files("tools.population").joinpath(f"data/{file}.txt").read_text(encoding="utf-8")
+def lists_of(package: str, file: str) -> Mapping[str, tuple[Name, ...]]:
+    """The lists of a data file by their titles: `[title]`, then names, each Thai and roman, joined by commas."""
+    text = resources.files(package).joinpath(f"data/{file}.txt").read_text(encoding="utf-8")
     lists: dict[str, list[Name]] = {}
     current: list[Name] = []
     for line in text.splitlines():
@@ -33,6 +34,10 @@ def _lists(file: str) -> Mapping[str, tuple[Name, ...]]:
                 thai, _, roman = entry.partition(" ")
                 current.append(Name(thai, roman))
     return {title: tuple(names) for title, names in lists.items()}
+
+
+def _lists(file: str) -> Mapping[str, tuple[Name, ...]]:
+    return lists_of("tools.population", file)
 
 
 @functools.cache
