@@ -15,9 +15,19 @@ def linkage() -> None:
 @linkage.command(short_help="Write the Thai benchmark.")
 @click.option("--size", default=100_000, show_default=True, type=click.IntRange(1), help="How many registrations.")
 @click.option("--seed", default=1, show_default=True, help="Below 1000 for tuning, above for reporting.")
-@click.option("--ids", default=Ids.WITHOUT, show_default=True, type=click.Choice(list(Ids)), help="Issued numbers.")
 @click.option(
-    "--level", default=Level.STANDARD, show_default=True, type=click.Choice(list(Level)), help="How well it is written."
+    "--ids",
+    default=Ids.WITHOUT.value,
+    show_default=True,
+    type=click.Choice([one.value for one in Ids]),
+    help="Issued numbers.",
+)
+@click.option(
+    "--level",
+    default=Level.STANDARD.value,
+    show_default=True,
+    type=click.Choice([one.value for one in Level]),
+    help="How well it is written.",
 )
 @click.option("--pair", "is_pair", is_flag=True, help="Two files to be linked, in place of one.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes; same bytes for any.")
@@ -25,8 +35,8 @@ def linkage() -> None:
 def thaibench(
     size: int,
     seed: int,
-    ids: Ids,
-    level: Level,
+    ids: str,
+    level: str,
     is_pair: bool,  # noqa: FBT001 an option of click
     jobs: int,
     out: Path,
