@@ -149,6 +149,8 @@ _CANONICAL: Final = (
     ICD10TM, ICD10, ICD9CM, LAB_ICD10TM, TMT, TMLT, DRUG24, LOCATION, NAME_PREFIX, IDENTIFIER_TYPE,
     COVERAGE_TYPE, VACCINE, NATIONALITY,
 )  # fmt: skip
+SYSTEMS: Final = frozenset(_CANONICAL)
+"""The systems that have one spelling for the whole country."""
 _KNOWN: Final = {
     **{spelling.casefold(): system for spelling, system in _SAME.items()},
     **{system.replace("http://", "https://").casefold(): system for system in _CANONICAL},

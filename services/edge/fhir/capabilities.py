@@ -17,6 +17,14 @@ INTERACTIONS = ("read", "vread", "update", "delete", "history-instance", "histor
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _VALIDATE = {"name": "validate", "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
 _MATCH = {"name": "match", "definition": "http://hl7.org/fhir/OperationDefinition/Patient-match"}
+_CROSS_REFERENCE = {
+    "name": "ihe-pix",
+    "definition": "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/IHE.PIXm.pix",
+}
+_PROCESS_MESSAGE = {
+    "name": "process-message",
+    "definition": "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message",
+}
 _PATIENT_NOTE = (
     "A Patient is registered in the patient index under the caller's organisation before it is filed; its id is the "
     "registration's. Creating a Patient that is filed already updates it and answers 200."
@@ -51,6 +59,7 @@ def _statement(root: str, base: str) -> bytes:
                     "security": _security(root),
                     "resource": _resources(),
                     "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                    "operation": [_PROCESS_MESSAGE],
                 }
             ],
         }
@@ -91,6 +100,6 @@ def _resource(name: str) -> dict[str, Any]:
     if references:
         found["searchInclude"] = [f"{name}:{parameter}" for parameter in references]
     if name == "Patient":
-        found["operation"] = [_MATCH, _VALIDATE]
+        found["operation"] = [_CROSS_REFERENCE, _MATCH, _VALIDATE]
         found["documentation"] = _PATIENT_NOTE
     return found

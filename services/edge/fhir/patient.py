@@ -100,15 +100,20 @@ def numbers_of(document: dict[str, Any]) -> list[types_pb2.Identifier]:
     return [types_pb2.Identifier(system=system, value=value) for system, value, _ in _identifiers(document) if system]
 
 
+def own_numbers(registration: resources_pb2.Registration) -> list[types_pb2.Identifier]:
+    """The organisation's own number of the person, under its system; none where the organisation has no such system."""
+    try:
+        system = identifiers.local(registration.organization_id, identifiers.Local.HN)
+    except ValueError:
+        return []
+    number = registration.local_number
+    return [types_pb2.Identifier(system=system, value=number)] if number else []
+
+
 def to_patient(registration: resources_pb2.Registration) -> dict[str, Any]:
     """A Patient as the index knows the registration."""
-    numbers = [{"system": number.system, "value": number.value} for number in registration.identifiers]
-    try:
-        local = identifiers.local(registration.organization_id, identifiers.Local.HN)
-    except ValueError:
-        local = ""
-    if local and registration.local_number:
-        numbers.insert(0, {"system": local, "value": registration.local_number})
+    shown = [*own_numbers(registration), *registration.identifiers]
+    numbers = [{"system": number.system, "value": number.value} for number in shown]
     found: dict[str, Any] = {
         "resourceType": TYPE,
         "id": registration.registration_id,
@@ -163,14 +168,14 @@ def _identifiers(document: dict[str, Any]) -> Iterator[tuple[str, str, frozenset
         if value:
             codings = _objects(_object(number.get("type")).get("coding"))
             types = frozenset(_text(coding.get("code")) for coding in codings)
-            yield _normal_system(_text(number.get("system"))), value, types
+            yield normal_system(_text(number.get("system"))), value, types
 
 
-def _normal_system(system: str) -> str:
+def normal_system(system: str) -> str:
+    """A system as the platform spells it; what is no URL stays as it is written."""
     try:
         return identifiers.normalize(system)
     except ValueError:
-        # What urllib finds to be no URL stays as it is written.
         return system.strip()
 
 

@@ -12,6 +12,8 @@ from services.edge.fhir.capabilities import capabilities
 from services.edge.fhir.create import create
 from services.edge.fhir.delete import delete
 from services.edge.fhir.history import history
+from services.edge.fhir.ihe.crossreference import cross_reference
+from services.edge.fhir.ihe.messages import process_message
 from services.edge.fhir.incoming import entries_of
 from services.edge.fhir.interaction import read_body, require_json_answer, require_type, wants_pretty
 from services.edge.fhir.operations import match as match_patient
@@ -70,6 +72,14 @@ class Fhir:
                     return await search(self._upstream, request, resource_type, query)
                 _allow(verb, "POST", "GET")
                 return await create(self._upstream, request, resource_type)
+            case [resource_type, *rest] if resource_type in self._types:
+                return await self._beyond(request, verb, resource_type, rest, query)
+            case _:
+                return await self._base(request, verb, segments)
+
+    async def _base(self, request: Request, verb: str, segments: list[str]) -> Reply:
+        """What concerns no type: bundles, the capabilities, operations of the whole system."""
+        match segments:
             case []:
                 request.route = "/fhir/R4"
                 _allow(verb, "POST")
@@ -78,8 +88,10 @@ class Fhir:
                 request.route = "/fhir/R4/metadata"
                 _allow(verb, "GET")
                 return await capabilities(request)
-            case [resource_type, *rest] if resource_type in self._types:
-                return await self._beyond(request, verb, resource_type, rest, query)
+            case ["$process-message"]:
+                request.route = "/fhir/R4/$process-message"
+                _allow(verb, "POST")
+                return await process_message(self._upstream, request, transaction)
             case _:
                 raise Refusal("NOT_FOUND", "TYPE_UNKNOWN", "there is no such resource type in FHIR R4", status=404)
 
@@ -103,14 +115,8 @@ class Fhir:
                 request.route = "/fhir/R4/{type}/_history"
                 _allow(verb, "GET")
                 return await history(upstream, request, resource_type, "", query)
-            case ["$match"] if resource_type == "Patient":
-                request.route = "/fhir/R4/Patient/$match"
-                _allow(verb, "POST")
-                return await match_patient(upstream, request)
-            case ["$validate"] | [_, "$validate"]:
-                request.route = "/fhir/R4/{type}/$validate"
-                _allow(verb, "POST")
-                return await validate(upstream, request, resource_type)
+            case [*_, operation] if operation.startswith("$"):
+                return await self._operation(request, verb, resource_type, rest, query)
             case [resource_id, "_history"]:
                 request.route = "/fhir/R4/{type}/{id}/_history"
                 _allow(verb, "GET")
@@ -119,6 +125,24 @@ class Fhir:
                 request.route = "/fhir/R4/{type}/{id}/_history/{vid}"
                 _allow(verb, "GET")
                 return await vread(upstream, request, resource_type, resource_id, version)
+            case _:
+                raise Refusal("NOT_FOUND", "INTERACTION_UNKNOWN", "there is nothing at this path", status=404)
+
+    async def _operation(self, request: Request, verb: str, resource_type: str, rest: list[str], query: Query) -> Reply:
+        """https://hl7.org/fhir/R4/operations.html."""
+        match rest:
+            case ["$match"] if resource_type == "Patient":
+                request.route = "/fhir/R4/Patient/$match"
+                _allow(verb, "POST")
+                return await match_patient(self._upstream, request)
+            case ["$ihe-pix"] if resource_type == "Patient":
+                request.route = "/fhir/R4/Patient/$ihe-pix"
+                _allow(verb, "GET", "POST")
+                return await cross_reference(self._upstream, request, query)
+            case ["$validate"] | [_, "$validate"]:
+                request.route = "/fhir/R4/{type}/$validate"
+                _allow(verb, "POST")
+                return await validate(self._upstream, request, resource_type)
             case _:
                 raise Refusal("NOT_FOUND", "INTERACTION_UNKNOWN", "there is nothing at this path", status=404)
 

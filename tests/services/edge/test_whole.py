@@ -1,51 +1,8 @@
 """Through the edge to the real identity, patient index and records: a Patient's way, end to end."""
 
-from contextlib import AsyncExitStack
-
-import httpx
-import pytest
-
-from libs.access.caller import TREATMENT
-from libs.runtime.channels import open_channel
-from services.edge.app import Edge
-from services.edge.observing import AccessLog
-from services.edge.upstream import SERVICES, Upstream
-from services.identity.__main__ import build as build_identity
-from services.patient_index.__main__ import build as build_patient_index
-from services.records.__main__ import build as build_records
-from tests.services.edge.fakes import Lines
 from tests.services.edge.fhir.stored import HN, a_patient, bundle_of
-from tests.support.serving import make_secrets, serving
 
 FHIR_JSON = {"content-type": "application/fhir+json"}
-SCOPES = "user/*.cruds registrations.write registrations.read summary.read"
-
-
-@pytest.fixture
-async def whole(database_url, tmp_path):
-    """The edge's client, with the token of hospital 10661."""
-    secrets = make_secrets(tmp_path / "secrets")
-    async with AsyncExitStack() as stack:
-        identity = await stack.enter_async_context(
-            serving("identity", build_identity, database_url("identity"), secrets=secrets)
-        )
-        peers = {"identity": identity.process.address}
-        index = await stack.enter_async_context(
-            serving("patient_index", build_patient_index, database_url("patient_index"), peers=peers, secrets=secrets)
-        )
-        peers["patient_index"] = index.process.address
-        records = await stack.enter_async_context(
-            serving("records", build_records, database_url("records"), peers=peers, secrets=secrets)
-        )
-        peers["records"] = records.process.address
-        channels = {name: open_channel(peers.get(name, "127.0.0.1:9"), SERVICES[name]) for name in SERVICES}
-        upstream = Upstream(channels)
-        stack.push_async_callback(upstream.close)
-        transport = httpx.ASGITransport(app=Edge(upstream, AccessLog(Lines())))
-        headers = dict(records.token(scopes=SCOPES, organization="10661", purpose=TREATMENT))
-        yield await stack.enter_async_context(
-            httpx.AsyncClient(transport=transport, base_url="http://edge.test", headers=headers, timeout=20)
-        )
 
 
 async def test_a_patient_is_registered_filed_found_and_updated(whole):

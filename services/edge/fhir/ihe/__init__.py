@@ -1,0 +1,1 @@
+"""What the profiles of Integrating the Healthcare Enterprise ask of an identity registry: PIXm, PDQm's match, PMIR."""
