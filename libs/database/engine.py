@@ -5,10 +5,14 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import orjson
+from prometheus_client import Gauge
 
 from libs.database.transactions import Committing, Reader, Writer
 from libs.errors import UnavailableError
 from libs.feed.signal import FeedSignal
+
+CONNECTIONS = Gauge("nhip_database_connections", "Connections of the pool, by what they do.", ["state"])
+CONNECTIONS_MAX = Gauge("nhip_database_connections_max", "Connections that the pool may open.")
 
 # A statement that runs longer than any deadline serves nobody.
 STATEMENT_TIMEOUT_MS = 60_000
@@ -50,6 +54,10 @@ class Database:
         except (OSError, asyncpg.PostgresError) as error:
             message = f"the database of {name} cannot be reached: {type(error).__name__}"
             raise UnavailableError("DATABASE_UNREACHABLE", message) from error
+        # Read when somebody asks: a pool counts its connections anyway.
+        CONNECTIONS.labels("idle").set_function(pool.get_idle_size)
+        CONNECTIONS.labels("busy").set_function(lambda: pool.get_size() - pool.get_idle_size())
+        CONNECTIONS_MAX.set(max_size)
         return cls(pool, FeedSignal(pool))
 
     async def close(self) -> None:

@@ -6,6 +6,8 @@ The caller holds the stripes of the claims' organisations before its first write
 from collections.abc import Sequence
 from datetime import datetime
 
+from prometheus_client import Counter
+
 from libs.database.transactions import Writer
 from libs.ids import new_id
 from services.claims import wire
@@ -15,6 +17,7 @@ from services.claims.rules import ledger as ledger_rules
 from services.claims.store import claims, ledger
 
 FEED = "claims"
+CLAIMS = Counter("nhip_claims_total", "Claims that came to a status.", ["status"])
 
 
 async def decide(writer: Writer, due: Sequence[Claim], now: datetime) -> int:
@@ -49,3 +52,4 @@ def announce(writer: Writer, version_before: int, claim: Claim) -> None:
         event = wire.claim_event(claim, change.status, version_before, approved)
         # The organisation's stripe is held by whoever writes its claims, which keeps the order of each claim.
         writer.announce(FEED, claim.claim_id, event, is_new=True)
+        CLAIMS.labels(change.status.name.lower()).inc()

@@ -14,6 +14,7 @@ from libs.database.engine import Database
 from libs.database.transactions import Reader
 from libs.feed.server import Feed
 from libs.runtime.service import Assembly, Ground, main
+from services.exchange import figures
 from services.exchange.api import FEED, ExchangeApi
 from services.exchange.formats.f16.run import process as process_f16
 from services.exchange.formats.f43.run import process as process_f43
@@ -44,7 +45,11 @@ async def build(ground: Ground) -> Assembly:
             )
         },
         feeds=[Feed(FEED, _snapshot)],
-        background=[worker.run, lambda: _keep_swept(ground.database, ground.clock)],
+        background=[
+            worker.run,
+            lambda: _keep_swept(ground.database, ground.clock),
+            lambda: figures.keep_looking(ground.database),
+        ],
     )
 
 

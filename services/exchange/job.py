@@ -7,6 +7,7 @@ from typing import IO
 
 from libs.clock import Clock
 from libs.database.engine import Database
+from services.exchange import figures
 from services.exchange.model import Chunk, FileProgress, Import, Lease, PlannedFile
 from services.exchange.neighbours import Neighbours, Sender
 from services.exchange.store import jobs, progress, uploads
@@ -57,6 +58,7 @@ class Job:
         """Moves on by a chunk, in one transaction. Raises LeaseLostError."""
         async with self.database.writing() as writer:
             await progress.commit(writer, self.lease, self.organization_id, chunk, self.clock() + LEASE)
+        figures.count_rows(chunk)
 
     async def renew(self) -> bool:
         """Keeps the lease; False when it was lost."""

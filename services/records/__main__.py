@@ -20,7 +20,13 @@ async def build(ground: Ground) -> Assembly:
             Subscription(
                 "patient_index", "patient_index", followers.apply_patient_index, followers.reset_patient_index
             ),
-            Subscription("identity", "identity", followers.apply_identity, followers.reset_identity),
+            Subscription(
+                "identity",
+                "identity",
+                followers.apply_identity,
+                followers.reset_identity,
+                followers.observe_enforcement,
+            ),
         ],
     )
 

@@ -4,6 +4,7 @@ Both feeds change what holds for a person, so that each ends by making `person_c
 two followers take the same lock first: of two that commit at the same time, neither could see the other's part.
 """
 
+import time
 from collections.abc import Sequence
 from datetime import UTC
 
@@ -11,11 +12,17 @@ from nhip.feed.v1 import service_pb2 as feed_pb2
 from nhip.identity.v1 import events_pb2 as identity_pb2
 from nhip.identity.v1 import resources_pb2
 from nhip.patient_index.v1 import events_pb2 as index_pb2
+from prometheus_client import Histogram
 
 from libs.database.transactions import Writer
 from libs.fhir.moments import END
 from services.records.store import projections
 
+ENFORCED = Histogram(
+    "nhip_consent_enforced_seconds",
+    "From the citizen's decision to its enforcement here.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+)
 _LOCK = "projection/person_consents"
 
 
@@ -48,6 +55,15 @@ async def apply_identity(writer: Writer, changes: Sequence[feed_pb2.Change]) -> 
         await writer.lock(_LOCK)
         expiries = [one.expires_at.ToDatetime(UTC) if one.HasField("expires_at") else END for one in decided.values()]
         await projections.decide(writer, list(decided.values()), expiries)
+
+
+async def observe_enforcement(changes: Sequence[feed_pb2.Change]) -> None:
+    """Times each decision that holds here from now on, from the citizen's word: revocation is promised within seconds."""
+    now = time.time()
+    for change in changes:
+        event = identity_pb2.IdentityEvent.FromString(change.event)
+        if event.WhichOneof("event") == "consent_changed":
+            ENFORCED.observe(max(0.0, now - event.consent_changed.recorded_at.ToNanoseconds() / 1e9))
 
 
 async def reset_patient_index(writer: Writer) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import date
 
 from nhip.feed.v1.service_pb2 import Change
+from prometheus_client import Counter
 
 from libs.clock import Clock
 from libs.database.transactions import Writer
@@ -22,6 +23,8 @@ from services.surveillance.rules.weeks import WEEK
 from services.surveillance.store import alerts, facts
 
 FEED = "surveillance"
+CASES = Counter("nhip_cases_total", "Cases told anew or changed, by disease and standing.", ["disease", "status"])
+ALERTS = Counter("nhip_outbreak_alerts_total", "Alerts raised or lowered by the detectors.", ["disease"])
 
 
 class Followers:
@@ -137,6 +140,7 @@ class Followers:
         if raised:
             for alert in await alerts.raise_alerts(writer, raised):
                 writer.announce(FEED, alert.alert_id, wire.alert_event(alert), is_new=True)
+                ALERTS.labels(alert.cell.disease_code).inc()
 
     def _alert(self, cell: Cell, counts: Mapping[Cell, int], earliest: date | None) -> Alert | None:
         cases = counts.get(cell, 0)
@@ -176,6 +180,7 @@ def _counted(case: Case) -> set[Cell]:
 def _announce_case(writer: Writer, case: Case) -> None:
     # Whoever writes a case holds the key of all cases, which keeps the order of each.
     writer.announce(FEED, case.finding.case_id, wire.case_event(case), is_new=True)
+    CASES.labels(case.finding.disease_code, case.standing.status.name.lower()).inc()
 
 
 async def _cells_newly_known(writer: Writer, before: date | None, after: date | None) -> set[Cell]:

@@ -4,6 +4,7 @@ import time
 
 import grpc
 from google.protobuf.message import Message
+from nhip.options.v1 import options_pb2
 from prometheus_client import Counter, Gauge, Histogram
 
 from libs.runtime.call import Call
@@ -19,6 +20,11 @@ SECONDS = Histogram(
     ["grpc_service", "grpc_method"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
+SLO_CLASS = Gauge(
+    "nhip_rpc_slo_class",
+    "1 for each RPC, with the service level that its contract declares.",
+    ["grpc_service", "grpc_method", "slo_class"],
+)
 CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
@@ -29,6 +35,12 @@ class Metrics:
         """See the module."""
         labels = (method.path[1:].partition("/")[0], method.name)
         started, in_flight, seconds = STARTED.labels(*labels), IN_FLIGHT.labels(*labels), SECONDS.labels(*labels)
+        level = (
+            options_pb2.SloClass.Name(options_pb2.SloClass.ValueType(method.slo_class))
+            .removeprefix("SLO_CLASS_")
+            .lower()
+        )
+        SLO_CLASS.labels(*labels, level).set(1)
         handled_ok = HANDLED.labels(*labels, "OK")
 
         async def measured(call: Call) -> Message | None:

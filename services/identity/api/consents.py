@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from nhip.identity.v1 import service_pb2
+from prometheus_client import Counter
 
 from libs.access.caller import Caller
 from libs.database.transactions import Writer
@@ -15,6 +16,7 @@ from services.identity.model import Consent, ConsentCategory, ConsentDecision
 from services.identity.rules import directory as rules
 from services.identity.store import consents
 
+CONSENTS = Counter("nhip_consents_total", "Decisions of citizens about their records.", ["decision"])
 Request = service_pb2.GrantConsentRequest | service_pb2.RevokeConsentRequest
 
 
@@ -70,4 +72,5 @@ async def _decide(writer: Writer, asked: Consent) -> Consent:
         return standing.consent
     decided = await consents.store(writer, asked)
     writer.announce(FEED, decided.consent_id, wire.consent_event(decided))
+    CONSENTS.labels(decided.decision.name.lower()).inc()
     return decided
