@@ -32,6 +32,19 @@ class DecisionKind(IntEnum):
     REGISTER = 1
     LINK = 2
     UNLINK = 3
+    MERGE = 4
+    SPLIT = 5
+    OVERRIDE = 6
+    REVERT = 7
+    PART = 8
+
+
+class Override(IntEnum):
+    """What somebody ordained about a pair; numbers as in the contract, and stored."""
+
+    NONE = 1
+    TOGETHER = 2
+    APART = 3
 
 
 class Outcome(IntEnum):
@@ -212,6 +225,16 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """A registration that changes person."""
+
+    registration_id: str
+    organization_id: str
+    previous_person_id: str
+    person_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Review:
     """Two registrations of which somebody should say whether they are one person."""
 
@@ -234,6 +257,10 @@ class Scope:
     locks: frozenset[str] = frozenset()
     # Registrations of which all decisions are read.
     histories: frozenset[str] = frozenset()
+    # Decisions that are read.
+    decision_ids: frozenset[str] = frozenset()
+    # Persons of whom it is asked into whom they were merged.
+    merged_ids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +274,16 @@ class Loaded:
     cut: set[Key] = field(default_factory=set)
     # Pairs that were unlinked, from both sides.
     apart: dict[str, set[str]] = field(default_factory=dict)
+    # Pairs about which something is ordained, from both sides.
+    overrides: dict[str, dict[str, Override]] = field(default_factory=dict)
     # Registration → its decisions, oldest first.
     histories: dict[str, list[Decision]] = field(default_factory=dict)
+    # Decision → what it says of each registration.
+    decisions: dict[str, list[Decision]] = field(default_factory=dict)
+    # Person → the person that it was merged into, where it was.
+    merged: dict[str, str] = field(default_factory=dict)
+    # What it was loaded for; None where all there is was loaded.
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +302,8 @@ class Changes:
     # Pair → the decision that parted it.
     held_apart: Mapping[Pair, str]
     rejoined: Sequence[Pair]
+    # Pair → what is ordained from now on, and by which decision.
+    overrides: Mapping[Pair, tuple[Override, str]]
     # Registrations whose open reviews may be settled by what was decided.
     moved: Sequence[str]
     reviews: Mapping[Pair, Review]

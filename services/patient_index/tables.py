@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     desc,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
@@ -85,12 +86,34 @@ decisions = Table(
     Column("recorded_at", DateTime(timezone=True), nullable=False),
 )
 
+# `kind` is model.DecisionKind: a decision of registering (1) is found by its registration.
+Index("decisions_by_id", decisions.c.decision_id, postgresql_where=text("kind <> 1"))
+# Into whom a person was merged.
+Index("decisions_of_merged", decisions.c.previous_person_id, postgresql_where=text("kind IN (4, 6)"))
+# What people decided, in its order: few among what the index decides by itself.
+Index(
+    "decisions_by_people",
+    decisions.c.position,
+    postgresql_where=text("kind <> 1 AND (kind <> 2 OR decided_by <> 'index')"),
+)
+
 # Pairs that somebody unlinked: the index does not link them by itself. Each pair stands twice, once from either side.
 held_apart = Table(
     "held_apart",
     metadata,
     Column("registration_id", UUID, primary_key=True),
     Column("other_id", UUID, primary_key=True),
+    Column("decision_id", UUID, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+)
+
+# What somebody ordained about pairs; kind is model.Override. Each pair stands twice, once from either side.
+overrides = Table(
+    "overrides",
+    metadata,
+    Column("registration_id", UUID, primary_key=True),
+    Column("other_id", UUID, primary_key=True),
+    Column("kind", SmallInteger, nullable=False),
     Column("decision_id", UUID, nullable=False),
     Column("recorded_at", DateTime(timezone=True), nullable=False),
 )

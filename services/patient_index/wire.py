@@ -1,14 +1,16 @@
 """Nouns ⇄ protobuf."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from nhip.patient_index.v1 import events_pb2, resources_pb2, service_pb2
 from nhip.types.v1 import types_pb2
 
 from services.patient_index import model
-from services.patient_index.model import Filed, FiledName, Held, Identifier, Match
+from services.patient_index.model import Filed, FiledName, Grade, Held, Identifier, Match, Move
+from services.patient_index.rules.history import pairs_of
 
 # What the index says about a registration, and what it keeps beside the content.
 _NOT_CONTENT = ("registration_id", "person_id", "version", "recorded_at", "source_updated_at")
@@ -99,7 +101,43 @@ def decision_of(decision: model.Decision) -> resources_pb2.Decision:
         model=decision.model,
         weight=decision.weight,
         recorded_at=_timestamp(decision.recorded_at),
+        evidence=_evidence_of(decision.evidence) if decision.evidence else None,
     )
+
+
+def move_of(move: Move) -> resources_pb2.Move:
+    """A registration that changes person."""
+    return resources_pb2.Move(
+        registration_id=move.registration_id,
+        organization_id=move.organization_id,
+        previous_person_id=move.previous_person_id,
+        person_id=move.person_id,
+    )
+
+
+def _evidence_of(told: Mapping[str, Any]) -> resources_pb2.Evidence:
+    return resources_pb2.Evidence(
+        with_registration_id=told.get("with", ""),
+        rule=told.get("rule", ""),
+        grade=resources_pb2.MatchGrade.ValueType(Grade[told["grade"].upper()] if "grade" in told else 0),
+        weight=told.get("weight", 0.0),
+        fields=[
+            resources_pb2.FieldWeight(field=field, level=level, weight=weight)
+            for field, level, weight in told.get("fields", ())
+        ],
+        held_apart=_pairs_of(told, "held_apart"),
+        rejoined=_pairs_of(told, "rejoined"),
+        override=resources_pb2.OverrideKind.ValueType(told["overrides"][0][2] if told.get("overrides") else 0),
+        reverted_decision_id=told.get("reverts", ""),
+        reviewers=told.get("reviewers", ()),
+    )
+
+
+def _pairs_of(told: Mapping[str, Any], name: str) -> list[resources_pb2.RegistrationPair]:
+    return [
+        resources_pb2.RegistrationPair(registration_id=one, other_registration_id=other)
+        for one, other in pairs_of(told, name)
+    ]
 
 
 def outcome_of(outcome: model.Outcome) -> service_pb2.RegistrationOutcome.ValueType:

@@ -17,7 +17,7 @@ from libs.database.transactions import Committing, Writer
 from libs.errors import AbortedError
 from libs.ids import new_id
 from services.patient_index.model import Held, Loaded, Scope, Shares
-from services.patient_index.rules.blocking import MAX_BLOCK, wider
+from services.patient_index.rules.blocking import MAX_BLOCK, joined, wider
 from services.patient_index.rules.placing import settle
 from services.patient_index.rules.world import KeyOf, NotLoadedError, World
 from services.patient_index.store.loading import load
@@ -66,16 +66,29 @@ class Index:
                     await self._write(writer, scope, world, moment)
                     return await writer.answer(response)
             except NotLoadedError as needed:
-                scope = wider(scope, keys=needed.keys)
+                scope = joined(scope, needed.needed)
             except NotLockedError as needed:
                 scope = wider(scope, registration_ids=needed.registration_ids)
         raise AbortedError("INDEX_BUSY", "these registrations are being changed by others; try again")
 
     async def look(self, scope: Scope, decide: Callable[[World], Answer]) -> Answer:
-        """Runs `decide` on the world of the scope, and writes nothing."""
-        async with self.database.reading(snapshot=True) as reader:
-            loaded = await load(reader, scope, MAX_BLOCK)
-        return decide(self._world(loaded))
+        """Runs `decide` on the world of the scope, and writes nothing. Raises AbortedError, reason INDEX_BUSY."""
+        for _ in range(_MOST_TURNS):
+            async with self.database.reading(snapshot=True) as reader:
+                loaded = await load(reader, scope, MAX_BLOCK)
+            try:
+                return decide(self._world(loaded))
+            except NotLoadedError as needed:
+                scope = joined(scope, needed.needed)
+        raise AbortedError("INDEX_BUSY", "these registrations are being changed by others; try again")
+
+    async def decide(
+        self, call: Committing, scope: Scope, decide: Callable[[World], Answer], moment: datetime, *, is_dry: bool
+    ) -> Answer:
+        """Changes, or only looks where it is a dry run."""
+        if is_dry:
+            return await self.look(scope, decide)
+        return await self.change(call, scope, decide, moment)
 
     def _world(self, loaded: Loaded) -> World:
         return World(loaded, self.key_of, new_id, self.shares())

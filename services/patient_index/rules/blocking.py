@@ -76,14 +76,23 @@ def scope_of(incoming: Iterable[Incoming]) -> Scope:
     return Scope(frozenset(registration_ids), keys=frozenset(keys), locks=frozenset(locks))
 
 
-def wider(scope: Scope, *, registration_ids: Collection[str] = (), keys: Collection[Key] = ()) -> Scope:
-    """The same scope with these registrations and keys, locked."""
+def wider(scope: Scope, *, registration_ids: Collection[str] = ()) -> Scope:
+    """The same scope with these registrations, locked."""
     return replace(
         scope,
         registration_ids=scope.registration_ids.union(registration_ids),
-        keys=scope.keys.union(keys),
-        locks=scope.locks.union(registration_ids, map(_lock_of, keys)),
+        locks=scope.locks.union(registration_ids),
     )
+
+
+def joined(scope: Scope, other: Scope) -> Scope:
+    """What either of two scopes sees and locks."""
+    return Scope(*(getattr(scope, name) | getattr(other, name) for name in Scope.__slots__))
+
+
+def locks_of(keys: Iterable[Key]) -> frozenset[str]:
+    """By what keys are locked."""
+    return frozenset(map(_lock_of, keys))
 
 
 def locked_keys(registration_id: str, keys: tuple[Key, ...]) -> list[str]:

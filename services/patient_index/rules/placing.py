@@ -1,4 +1,4 @@
-"""Where a registration stands: registering, linking and unlinking in a world."""
+"""Where a registration stands: registering it, and linking it where the index is certain."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -8,7 +8,6 @@ from libs.ids import derived_id
 from libs.thai.identifiers import CITIZEN_ID
 from services.patient_index.model import (
     INDEX,
-    Decision,
     DecisionKind,
     Features,
     Grade,
@@ -18,13 +17,13 @@ from services.patient_index.model import (
     Key,
     Match,
     Outcome,
+    Override,
     Placement,
 )
-from services.patient_index.rules.history import standing
 from services.patient_index.rules.matching import PERSON_CONTRADICTED, Claim, certain_rule, forbids_linking, match
 from services.patient_index.rules.registering import account_number, number_of
 from services.patient_index.rules.soundness import Claimant, Claims, believed
-from services.patient_index.rules.world import World, pair
+from services.patient_index.rules.world import World
 
 # So many pairs of one registration are put before people at once; the rest wait until these are judged.
 MAX_REVIEWS_EACH = 5
@@ -78,37 +77,6 @@ def settle(world: World, moment: datetime) -> None:
             held = world.held[claimant.registration_id]
             if account_number(held.features.identifiers) == number:
                 _grant(world, held, world.key_of(number) if held.registration_id in sound else "", moment)
-
-
-def link(world: World, held: Held, person_id: str, caller: str, reason: str, moment: datetime) -> Decision:
-    """Puts a registration with a person, by somebody's word; what was held apart between them is forgotten."""
-    for other in world.members(person_id):
-        world.rejoined.add(pair(held.registration_id, other.registration_id))
-        world.apart.get(held.registration_id, set()).discard(other.registration_id)
-    decision = world.decide(DecisionKind.LINK, held, person_id, caller, moment, reason=reason)
-    world.moved.add(held.registration_id)
-    return decision
-
-
-def unlink(world: World, held: Held, caller: str, reason: str, moment: datetime) -> Decision:
-    """Takes a registration out of its person, which others share, and holds it apart from those.
-
-    It goes back to the person that it had before it was linked there. Where it was never linked, because the others were
-    linked to it, it leaves to a new person of its own; linking it to the old one brings it back. The world holds the
-    registration's history.
-    """
-    stands_on = standing(world.loaded.histories[held.registration_id])
-    decision_id = world.make_id()
-    fresh = derived_id("person", held.registration_id, decision_id)
-    person_id = stands_on[-2] if len(stands_on) > 1 else fresh
-    for other in world.members(held.person_id):
-        if other.registration_id != held.registration_id:
-            world.held_apart[pair(held.registration_id, other.registration_id)] = decision_id
-    decision = world.decide(
-        DecisionKind.UNLINK, held, person_id, caller, moment, decision_id=decision_id, reason=reason
-    )
-    world.moved.add(held.registration_id)
-    return decision
 
 
 def _written(world: World, incoming: Incoming, known: Held | None, caller: str, moment: datetime) -> Held:
@@ -195,8 +163,9 @@ def _link_if_certain(world: World, held: Held, matches: Iterable[Match], moment:
 
 
 def _is_apart(world: World, held: Held, person_id: str) -> bool:
-    apart = world.apart.get(held.registration_id)
-    return apart is not None and any(other.registration_id in apart for other in world.members(person_id))
+    if held.registration_id not in world.apart and held.registration_id not in world.overrides:
+        return False
+    return any(world.is_apart(held.registration_id, other.registration_id) for other in world.members(person_id))
 
 
 def _is_forbidden(world: World, held: Held, person_id: str) -> bool:
@@ -221,8 +190,10 @@ def _ask_for_reviews(world: World, registration_id: str, matches: Iterable[Match
 
 def _question_person(world: World, held: Held) -> None:
     """What was written newly may show that the registration never belonged to its person; that is for people to say."""
+    ordained = world.overrides.get(held.registration_id, {})
     for other in world.members(held.person_id):
-        if forbids_linking(held.features, other.features):
+        is_settled = ordained.get(other.registration_id) is Override.TOGETHER
+        if not is_settled and forbids_linking(held.features, other.features):
             judged = match(other.registration_id, held.features, other.features, Claim.DISPUTED, world.shares)
             world.question(held.registration_id, replace(judged, grade=Grade.PROBABLE, rule=PERSON_CONTRADICTED))
             return

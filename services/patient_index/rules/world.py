@@ -19,11 +19,21 @@ from services.patient_index.model import (
     Key,
     Loaded,
     Match,
+    Move,
+    Override,
     Pair,
     Review,
+    Scope,
     Shares,
 )
-from services.patient_index.rules.blocking import MAX_BLOCK, MAX_CANDIDATES, identifier_key, keys_of
+from services.patient_index.rules.blocking import (
+    MAX_BLOCK,
+    MAX_CANDIDATES,
+    identifier_key,
+    keys_of,
+    locked_keys,
+    locks_of,
+)
 from services.patient_index.rules.matching import PERSON_CONTRADICTED
 from services.patient_index.rules.registering import opens_account
 from services.patient_index.rules.soundness import Claimant
@@ -34,11 +44,11 @@ MakeId = Callable[[], str]
 
 
 class NotLoadedError(Exception):
-    """A decision needs keys that the world was not loaded with: load it again with them."""
+    """A decision needs what the world was not loaded with: load it again with that."""
 
-    def __init__(self, keys: Iterable[Key]) -> None:
+    def __init__(self, needed: Scope) -> None:
         super().__init__()
-        self.keys = frozenset(keys)
+        self.needed = needed
 
 
 def held_keys(held: Held) -> tuple[Key, ...]:
@@ -57,6 +67,8 @@ class World:
     blocks: dict[Key, set[str]] = field(init=False)
     held: dict[str, Held] = field(init=False)
     apart: dict[str, set[str]] = field(init=False)
+    # What is ordained about pairs, from both sides.
+    overrides: dict[str, dict[str, Override]] = field(init=False)
     # As loaded; None for those that are new.
     originals: dict[str, Held | None] = field(default_factory=dict)
     superseded: list[Held] = field(default_factory=list)
@@ -66,6 +78,7 @@ class World:
     reviews: dict[Pair, Review] = field(default_factory=dict)
     held_apart: dict[Pair, str] = field(default_factory=dict)
     rejoined: set[Pair] = field(default_factory=set)
+    ordained: dict[Pair, tuple[Override, str]] = field(default_factory=dict)
     # Registrations whose open reviews may be settled by what was decided.
     moved: set[str] = field(default_factory=set)
     # Account numbers whose claimants changed.
@@ -77,8 +90,26 @@ class World:
     def __post_init__(self) -> None:
         """Begins where the index stands, and groups the registrations by person."""
         self.blocks, self.held, self.apart = self.loaded.blocks, self.loaded.held, self.loaded.apart
+        self.overrides = self.loaded.overrides
         for held in self.held.values():
             self._members.setdefault(held.person_id, {})[held.registration_id] = None
+
+    def require(self, needed: Scope) -> None:
+        """Makes sure that all of it is loaded and locked. Raises NotLoadedError."""
+        known = self.loaded.scope
+        if known is not None and any(getattr(needed, name) - getattr(known, name) for name in Scope.__slots__):
+            raise NotLoadedError(needed)
+
+    def require_persons(self, *person_ids: str) -> None:
+        """Makes sure that everybody of these persons may be moved: nobody joins or leaves them meanwhile.
+
+        Locked is also what another registration of the same person would lock. Raises NotLoadedError.
+        """
+        self.require(Scope(person_ids=frozenset(person_ids)))
+        members = [held for person_id in person_ids for held in self.members(person_id)]
+        locks = (lock for held in members for lock in locked_keys(held.registration_id, self._keys_of(held)))
+        ids = frozenset(held.registration_id for held in members)
+        self.require(Scope(registration_ids=ids, locks=frozenset(locks)))
 
     def members(self, person_id: str) -> list[Held]:
         """The registrations of a person."""
@@ -92,7 +123,7 @@ class World:
         """Who is found under a key; empty for a block too large to tell anything. Raises NotLoadedError."""
         found = self.blocks.get(key)
         if found is None:
-            raise NotLoadedError([key])
+            raise NotLoadedError(Scope(keys=frozenset({key}), locks=locks_of([key])))
         return set() if self._is_cut(key) else found
 
     def candidates(self, keys: Iterable[Key], registration_id: str) -> list[str]:
@@ -156,8 +187,9 @@ class World:
         decision_id: str = "",
         reason: str = "",
         match: Match | None = None,
+        evidence: Mapping[str, object] | None = None,
     ) -> Decision:
-        """Records a decision and moves the registration."""
+        """Records a decision and moves the registration. `evidence` is kept beside what the match tells."""
         decision = Decision(
             decision_id or self.make_id(),
             kind,
@@ -169,9 +201,11 @@ class World:
             reason,
             match.model if match else "",
             match.weight if match else 0.0,
-            evidence_of(match) if match else {},
+            {**(evidence_of(match) if match else {}), **(evidence or {})},
         )
         self.decisions.append(decision)
+        if held.person_id == person_id and kind is not DecisionKind.REGISTER:
+            return decision
         moved = replace(held, person_id=person_id, decision_id=decision.decision_id, recorded_at=moment)
         self.put(moved, is_content_new=kind is DecisionKind.REGISTER)
         self.note_numbers(moved)
@@ -181,12 +215,47 @@ class World:
         """Asks for a person's judgement on a pair, unless they stand in one person or were held apart."""
         other = match.registration_id
         is_settled = self.held[other].person_id == self.held[registration_id].person_id
-        if not is_settled and other not in self.apart.get(registration_id, ()):
+        if not is_settled and not self.is_apart(registration_id, other):
             self.reviews.setdefault(pair(registration_id, other), Review(registration_id, match))
 
     def question(self, registration_id: str, match: Match) -> None:
         """Asks whether two of one person belong together."""
         self.reviews.setdefault(pair(registration_id, match.registration_id), Review(registration_id, match))
+
+    def is_apart(self, one: str, other: str) -> bool:
+        """True if the index does not join these two by itself: they were parted, or are ordained to be two people."""
+        return other in self.apart.get(one, ()) or self.overrides.get(one, {}).get(other) is Override.APART
+
+    def hold_apart(self, one: str, other: str, decision_id: str) -> None:
+        """The index does not join these two by itself from now on."""
+        self.rejoined.discard(pair(one, other))
+        self.held_apart[pair(one, other)] = decision_id
+        self.apart.setdefault(one, set()).add(other)
+        self.apart.setdefault(other, set()).add(one)
+
+    def rejoin(self, one: str, other: str) -> None:
+        """Forgets that these two were held apart."""
+        self.held_apart.pop(pair(one, other), None)
+        self.rejoined.add(pair(one, other))
+        self.apart.get(one, set()).discard(other)
+        self.apart.get(other, set()).discard(one)
+
+    def ordain(self, one: str, other: str, kind: Override, decision_id: str) -> None:
+        """Says what holds about a pair, whatever is matched or decided later."""
+        self.ordained[pair(one, other)] = kind, decision_id
+        for first, second in ((one, other), (other, one)):
+            if kind is Override.NONE:
+                self.overrides.get(first, {}).pop(second, None)
+            else:
+                self.overrides.setdefault(first, {})[second] = kind
+
+    def moves(self) -> list[Move]:
+        """The registrations that changed person."""
+        return [
+            Move(one, self.held[one].organization_id, before.person_id, self.held[one].person_id)
+            for one, before in self.originals.items()
+            if before is not None and before.person_id != self.held[one].person_id
+        ]
 
     def announced(self) -> Iterator[Held]:
         """The registrations of which followers learn."""
@@ -216,7 +285,8 @@ class World:
             decisions=self.decisions,
             held_apart=self.held_apart,
             rejoined=list(self.rejoined),
-            moved=[one for one in self.moved if self.originals.get(one) is not None],
+            overrides=self.ordained,
+            moved=[one for one in self.moved if self.originals.get(one, self.held[one]) is not None],
             reviews={one: review for one, review in self.reviews.items() if self._is_open(one, review)},
         )
 

@@ -4,8 +4,8 @@ from sqlalchemy import text
 
 from libs.database.statements import Statement
 from libs.database.transactions import Reader
-from services.patient_index.model import Key, Loaded, Scope
-from services.patient_index.store.reading import list_decisions
+from services.patient_index.model import Key, Loaded, Override, Scope
+from services.patient_index.store.history import list_decisions, merged_into, read_decision
 from services.patient_index.store.rows import HELD_COLUMNS, held_of
 
 # Each block by itself, at most one row more than a block may have: a dummy number costs as little as any other.
@@ -43,12 +43,17 @@ FIND_REGISTRATIONS = Statement(
     ),
 )
 
+# Pairs that were parted (kind 0), and those about which something is ordained (model.Override).
 FIND_APART = Statement(
     "patient_index.find_apart",
     text(
         """
-        SELECT CAST(registration_id AS text) AS registration_id, CAST(other_id AS text) AS other_id
+        SELECT CAST(registration_id AS text) AS registration_id, CAST(other_id AS text) AS other_id, 0 AS kind
         FROM held_apart
+        WHERE registration_id = ANY (CAST(:registration_ids AS uuid[]))
+        UNION ALL
+        SELECT CAST(registration_id AS text), CAST(other_id AS text), kind
+        FROM overrides
         WHERE registration_id = ANY (CAST(:registration_ids AS uuid[]))
         """
     ),
@@ -73,9 +78,15 @@ async def load(reader: Reader, scope: Scope, max_block: int) -> Loaded:
     rows = await reader.fetch(FIND_REGISTRATIONS, registration_ids=list(found), person_ids=list(scope.person_ids))
     held = {one.registration_id: one for one in map(held_of, rows)}
     apart: dict[str, set[str]] = {}
+    overrides: dict[str, dict[str, Override]] = {}
     known = [one for one in scope.registration_ids if one in held]
     if known:
-        for registration_id, other_id in await reader.fetch(FIND_APART, registration_ids=known):
-            apart.setdefault(registration_id, set()).add(other_id)
+        for registration_id, other_id, kind in await reader.fetch(FIND_APART, registration_ids=known):
+            if kind:
+                overrides.setdefault(registration_id, {})[other_id] = Override(kind)
+            else:
+                apart.setdefault(registration_id, set()).add(other_id)
     histories = {one: await list_decisions(reader, one) for one in scope.histories}
-    return Loaded(held, blocks, cut, apart, histories)
+    decisions = {one: await read_decision(reader, one) for one in scope.decision_ids}
+    merged = await merged_into(reader, scope.merged_ids) if scope.merged_ids else {}
+    return Loaded(held, blocks, cut, apart, overrides, histories, decisions, merged, scope)

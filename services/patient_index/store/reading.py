@@ -3,13 +3,12 @@
 from collections.abc import AsyncIterator, Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import Text, bindparam, cast, select, text
+from sqlalchemy import text
 
 from libs.database.statements import Statement
 from libs.database.transactions import Reader
-from services.patient_index.model import Criteria, Decision, Held, Review
-from services.patient_index.store.rows import HELD_COLUMNS, decision_of, held_of, review_of
-from services.patient_index.tables import decisions
+from services.patient_index.model import Criteria, Held, Review
+from services.patient_index.store.rows import HELD_COLUMNS, held_of, review_of
 
 # Whom the caller may see, inside the query: everybody, or for a citizen the persons who have a registration with their key.
 _SEEN = """
@@ -77,25 +76,6 @@ SEARCH_OWN = Statement(
     ),
 )
 
-LIST_DECISIONS = Statement(
-    "patient_index.list_decisions",
-    select(
-        *(
-            cast(decisions.c[name], Text).label(name)
-            for name in ("decision_id", "registration_id", "previous_person_id", "person_id")
-        ),
-        decisions.c.kind,
-        decisions.c.decided_by,
-        decisions.c.reason,
-        decisions.c.model,
-        decisions.c.weight,
-        decisions.c.evidence,
-        decisions.c.recorded_at,
-    )
-    .where(decisions.c.registration_id == bindparam("registration_id"))
-    .order_by(decisions.c.position),
-)
-
 LIST_REVIEWS = Statement(
     "patient_index.list_reviews",
     text(
@@ -127,6 +107,19 @@ SCAN = Statement(
     text(
         f"""
         SELECT {HELD_COLUMNS} FROM registrations
+        WHERE registration_id > CAST(:after AS uuid)
+        ORDER BY registrations.registration_id
+        LIMIT CAST(:most AS integer)
+        """
+    ),
+)
+
+SCAN_PERSONS = Statement(
+    "patient_index.scan_persons",
+    text(
+        """
+        SELECT CAST(registration_id AS text) AS registration_id, CAST(person_id AS text) AS person_id
+        FROM registrations
         WHERE registration_id > CAST(:after AS uuid)
         ORDER BY registrations.registration_id
         LIMIT CAST(:most AS integer)
@@ -194,11 +187,6 @@ async def search_own(reader: Reader, citizen_key: str, after: str, most: int) ->
     return [row["person_id"] for row in rows]
 
 
-async def list_decisions(reader: Reader, registration_id: str) -> list[Decision]:
-    """The decisions about a registration, oldest first."""
-    return [decision_of(row) for row in await reader.fetch(LIST_DECISIONS, registration_id=registration_id)]
-
-
 async def list_reviews(reader: Reader, after: Sequence[object], most: int) -> list[Review]:
     """Open reviews, the likeliest pair first; `after` is (weight, registration_id, other_id)."""
     weight, registration_id, other_id = after
@@ -214,4 +202,13 @@ async def scan(reader: Reader) -> AsyncIterator[Held]:
     while rows := await reader.fetch(SCAN, after=after, most=_SCAN_ROWS):
         for row in rows:
             yield held_of(row)
+        after = rows[-1]["registration_id"]
+
+
+async def scan_persons(reader: Reader) -> AsyncIterator[tuple[str, str]]:
+    """(registration, person) of every registration, in the order of their ids."""
+    after = FIRST_ID
+    while rows := await reader.fetch(SCAN_PERSONS, after=after, most=_SCAN_ROWS):
+        for row in rows:
+            yield row["registration_id"], row["person_id"]
         after = rows[-1]["registration_id"]

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from libs.database.statements import Statement
 from libs.database.transactions import Writer
 from services.patient_index.model import Changes, Decision, Held, Key, Pair, Review
+from services.patient_index.store.pairs import write_pairs
 from services.patient_index.store.rows import features_row
 
 INSERT_REGISTRATIONS = Statement(
@@ -133,31 +134,6 @@ INSERT_DECISIONS = Statement(
     ),
 )
 
-HOLD_APART = Statement(
-    "patient_index.hold_apart",
-    text(
-        """
-        INSERT INTO held_apart (registration_id, other_id, decision_id, recorded_at)
-        SELECT pairs.*, CAST(:recorded_at AS timestamptz) FROM unnest(
-            CAST(:registration_ids AS uuid[]), CAST(:other_ids AS uuid[]), CAST(:decision_ids AS uuid[])
-        ) AS pairs
-        ON CONFLICT (registration_id, other_id) DO UPDATE
-        SET decision_id = excluded.decision_id, recorded_at = excluded.recorded_at
-        """
-    ),
-)
-
-REJOIN = Statement(
-    "patient_index.rejoin",
-    text(
-        """
-        DELETE FROM held_apart
-        USING unnest(CAST(:registration_ids AS uuid[]), CAST(:other_ids AS uuid[])) AS gone (registration_id, other_id)
-        WHERE held_apart.registration_id = gone.registration_id AND held_apart.other_id = gone.other_id
-        """
-    ),
-)
-
 CLOSE_REVIEWS = Statement(
     "patient_index.close_reviews",
     text(
@@ -215,11 +191,7 @@ async def write(writer: Writer, changes: Changes, moment: datetime) -> None:
     await _write_keys(writer, INSERT_KEYS, changes.keys_made)
     if changes.decisions:
         await _decide(writer, changes.decisions)
-    if changes.held_apart:
-        await _hold_apart(writer, changes.held_apart, moment)
-    if changes.rejoined:
-        both = [*changes.rejoined, *((other, one) for one, other in changes.rejoined)]
-        await writer.execute(REJOIN, registration_ids=[one for one, _ in both], other_ids=[other for _, other in both])
+    await write_pairs(writer, changes, moment)
     if changes.moved:
         await writer.execute(CLOSE_REVIEWS, registration_ids=list(changes.moved), closed_at=moment)
     if changes.reviews:
@@ -297,18 +269,6 @@ async def _decide(writer: Writer, decisions: Sequence[Decision]) -> None:
         weights=[one.weight for one in decisions],
         evidence=[one.evidence for one in decisions],
         recorded=[one.recorded_at for one in decisions],
-    )
-
-
-async def _hold_apart(writer: Writer, pairs: Mapping[Pair, str], moment: datetime) -> None:
-    both = [(one, other, decision) for (one, other), decision in pairs.items()]
-    both += [(other, one, decision) for one, other, decision in both]
-    await writer.execute(
-        HOLD_APART,
-        registration_ids=[one for one, _, _ in both],
-        other_ids=[other for _, other, _ in both],
-        decision_ids=[decision for _, _, decision in both],
-        recorded_at=moment,
     )
 
 

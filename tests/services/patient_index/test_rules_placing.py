@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 
 from services.patient_index.model import INDEX, MODEL, RULES, Decision, DecisionKind, Incoming, Outcome, Placement
 from services.patient_index.rules.blocking import MAX_BLOCK
+from services.patient_index.rules.deciding import Word, link, unlink
 from services.patient_index.rules.history import HistoryBrokenError, replay, standing
 from services.patient_index.rules.matching import PERSON_CONTRADICTED
-from services.patient_index.rules.placing import home_person_of, link, place, settle, unlink
+from services.patient_index.rules.placing import home_person_of, place, settle
 from services.patient_index.rules.world import World
 from tests.services.patient_index.people import CLINIC, HOSPITAL_A, HOSPITAL_B, NOW, a_number, a_world, an_incoming
 
 NUMBER = a_number(1)
 CALLER = "client/hospital"
+WORD = Word(CALLER, NOW, "somebody says so")
 
 
 def registered(world: World, *incoming: Incoming) -> list[Placement]:
@@ -216,17 +218,16 @@ def test_unlinking_restores_exactly_what_was_and_the_index_does_not_link_again()
     first, second = registered(world, at_a(number=NUMBER), at_b(number=NUMBER))
     held = world.held[second.held.registration_id]
     world.loaded.histories[held.registration_id] = history_of(world, held.registration_id)
-    decision = unlink(world, held, CALLER, "not the same", NOW)
+    (decision,) = unlink(world, held.registration_id, WORD)
     settle(world, NOW)
     assert decision.person_id == home_person_of(held.registration_id)
-    apart = {one: {other} for pair in world.held_apart for one, other in (pair, pair[::-1])}
-    world.apart.update(apart)
+    assert list(world.held_apart) == [tuple(sorted([first.held.registration_id, held.registration_id]))]
     (again,) = registered(world, at_b(number=NUMBER, phone=""))
     assert again.held.person_id == home_person_of(held.registration_id)
     assert not [one for one in world.decisions[3:] if one.kind is DecisionKind.LINK]
-    joined = link(world, world.held[held.registration_id], first.held.person_id, CALLER, "it is", NOW)
+    (joined,) = link(world, held.registration_id, first.held.person_id, WORD)
     assert joined.person_id == first.held.person_id
-    assert world.rejoined == set(world.held_apart)
+    assert (len(world.rejoined), len(world.held_apart)) == (1, 0)
 
 
 def history_of(world: World, registration_id: str) -> list[Decision]:
@@ -238,12 +239,15 @@ def test_who_others_were_linked_to_leaves_to_a_new_person_and_comes_back_exactly
     first, second = registered(world, at_a(number=NUMBER), at_b(number=NUMBER))
     held = world.held[first.held.registration_id]
     world.loaded.histories[held.registration_id] = history_of(world, held.registration_id)
-    parted = unlink(world, held, CALLER, "", NOW)
+    (parted,) = unlink(world, held.registration_id, WORD)
     assert parted.person_id not in (home_person_of(held.registration_id), home_person_of(second.held.registration_id))
     assert world.held[second.held.registration_id].person_id == home_person_of(held.registration_id)
-    link(world, world.held[held.registration_id], home_person_of(held.registration_id), CALLER, "", NOW)
+    link(world, held.registration_id, home_person_of(held.registration_id), WORD)
     assert set(persons(world).values()) == {home_person_of(held.registration_id)}
-    assert standing(history_of(world, held.registration_id)) == [parted.person_id, home_person_of(held.registration_id)]
+    assert [one.person_id for one in standing(history_of(world, held.registration_id))] == [
+        parted.person_id,
+        home_person_of(held.registration_id),
+    ]
 
 
 def test_a_history_that_does_not_follow_is_refused():
@@ -272,7 +276,7 @@ people = st.builds(
 def test_replaying_the_decisions_gives_every_person_again(incoming):
     world = a_world()
     registered(world, *incoming)
-    assert replay(world.decisions) == persons(world)
+    assert replay(world.decisions).persons == persons(world)
     assert world.changes().decisions == world.decisions
 
 

@@ -15,9 +15,10 @@ from libs.database.statements import Statement, counted_statements
 from services.patient_index import wire
 from services.patient_index.api.transaction import Index
 from services.patient_index.model import Held, Incoming, Scope
-from services.patient_index.rules.blocking import MAX_BLOCK, identifier_key, scope_of, wider
+from services.patient_index.rules.blocking import MAX_BLOCK, identifier_key, scope_of
+from services.patient_index.rules.deciding import Word, link, unlink
 from services.patient_index.rules.history import replay
-from services.patient_index.rules.placing import link, place, unlink
+from services.patient_index.rules.placing import place
 from services.patient_index.rules.world import World
 from services.patient_index.store import reading
 from services.patient_index.store.loading import FIND_BLOCKS, FIND_REGISTRATIONS, load
@@ -154,27 +155,27 @@ async def test_replaying_the_stored_decisions_gives_the_stored_persons(index: In
     async with database.reading() as reader:
         decisions = [decision_of(row) for row in await reader.fetch(EVERY_DECISION)]
         stored = {one.registration_id: one.person_id async for one in reading.scan(reader)}
-    assert replay(decisions) == stored
+    assert replay(decisions).persons == stored
     assert stored[second.registration_id] == first.person_id != stored[first.registration_id]
+
+
+WORD = Word("client/test", NOW, "somebody says so")
 
 
 async def part(index: Index, held: Held) -> None:
     def decide(world: World) -> service_pb2.UnlinkRegistrationResponse:
-        unlink(world, world.held[held.registration_id], "client/test", "", NOW)
+        unlink(world, held.registration_id, WORD)
         return service_pb2.UnlinkRegistrationResponse()
 
-    itself = frozenset({held.registration_id})
-    scope = wider(Scope(histories=itself), registration_ids=itself)
-    await index.change(None, scope, decide, NOW)
+    await index.change(None, Scope(), decide, NOW)
 
 
 async def join(index: Index, held: Held, person_id: str) -> None:
     def decide(world: World) -> service_pb2.LinkRegistrationResponse:
-        link(world, world.held[held.registration_id], person_id, "client/test", "", NOW)
+        link(world, held.registration_id, person_id, WORD)
         return service_pb2.LinkRegistrationResponse()
 
-    scope = wider(Scope(person_ids=frozenset({person_id})), registration_ids=[held.registration_id])
-    await index.change(None, scope, decide, NOW)
+    await index.change(None, Scope(), decide, NOW)
 
 
 async def test_a_block_that_a_village_shares_is_not_loaded(index: Index, database: Database):

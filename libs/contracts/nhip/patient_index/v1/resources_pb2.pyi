@@ -59,6 +59,16 @@ class _DecisionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decision
     DECISION_KIND_REGISTER: _DecisionKind.ValueType  # 1
     DECISION_KIND_LINK: _DecisionKind.ValueType  # 2
     DECISION_KIND_UNLINK: _DecisionKind.ValueType  # 3
+    DECISION_KIND_MERGE: _DecisionKind.ValueType  # 4
+    """All registrations of one person came to another."""
+    DECISION_KIND_SPLIT: _DecisionKind.ValueType  # 5
+    """Groups of a person's registrations became persons of their own."""
+    DECISION_KIND_OVERRIDE: _DecisionKind.ValueType  # 6
+    """Somebody ordained that two registrations are, or are not, one person, whatever is matched or decided later."""
+    DECISION_KIND_REVERT: _DecisionKind.ValueType  # 7
+    """An earlier decision was taken back, exactly."""
+    DECISION_KIND_PART: _DecisionKind.ValueType  # 8
+    """Somebody judged that two registrations of different persons are two people."""
 
 class DecisionKind(_DecisionKind, metaclass=_DecisionKindEnumTypeWrapper): ...
 
@@ -66,7 +76,43 @@ DECISION_KIND_UNSPECIFIED: DecisionKind.ValueType  # 0
 DECISION_KIND_REGISTER: DecisionKind.ValueType  # 1
 DECISION_KIND_LINK: DecisionKind.ValueType  # 2
 DECISION_KIND_UNLINK: DecisionKind.ValueType  # 3
+DECISION_KIND_MERGE: DecisionKind.ValueType  # 4
+"""All registrations of one person came to another."""
+DECISION_KIND_SPLIT: DecisionKind.ValueType  # 5
+"""Groups of a person's registrations became persons of their own."""
+DECISION_KIND_OVERRIDE: DecisionKind.ValueType  # 6
+"""Somebody ordained that two registrations are, or are not, one person, whatever is matched or decided later."""
+DECISION_KIND_REVERT: DecisionKind.ValueType  # 7
+"""An earlier decision was taken back, exactly."""
+DECISION_KIND_PART: DecisionKind.ValueType  # 8
+"""Somebody judged that two registrations of different persons are two people."""
 Global___DecisionKind: _TypeAlias = DecisionKind  # noqa: Y015
+
+class _OverrideKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OverrideKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OverrideKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OVERRIDE_KIND_UNSPECIFIED: _OverrideKind.ValueType  # 0
+    OVERRIDE_KIND_NONE: _OverrideKind.ValueType  # 1
+    """Nothing any more: an earlier override is withdrawn."""
+    OVERRIDE_KIND_TOGETHER: _OverrideKind.ValueType  # 2
+    """They are one person: nothing parts them."""
+    OVERRIDE_KIND_APART: _OverrideKind.ValueType  # 3
+    """They are two people: nothing joins them."""
+
+class OverrideKind(_OverrideKind, metaclass=_OverrideKindEnumTypeWrapper):
+    """What somebody ordained about two registrations."""
+
+OVERRIDE_KIND_UNSPECIFIED: OverrideKind.ValueType  # 0
+OVERRIDE_KIND_NONE: OverrideKind.ValueType  # 1
+"""Nothing any more: an earlier override is withdrawn."""
+OVERRIDE_KIND_TOGETHER: OverrideKind.ValueType  # 2
+"""They are one person: nothing parts them."""
+OVERRIDE_KIND_APART: OverrideKind.ValueType  # 3
+"""They are two people: nothing joins them."""
+Global___OverrideKind: _TypeAlias = OverrideKind  # noqa: Y015
 
 @_typing.final
 class Registration(_message.Message):
@@ -245,6 +291,190 @@ class Candidate(_message.Message):
 Global___Candidate: _TypeAlias = Candidate  # noqa: Y015
 
 @_typing.final
+class RegistrationPair(_message.Message):
+    """Two registrations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRATION_ID_FIELD_NUMBER: _builtins.int
+    OTHER_REGISTRATION_ID_FIELD_NUMBER: _builtins.int
+    registration_id: _builtins.str
+    other_registration_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        registration_id: _builtins.str = ...,
+        other_registration_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["other_registration_id", b"other_registration_id", "registration_id", b"registration_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegistrationPair: _TypeAlias = RegistrationPair  # noqa: Y015
+
+@_typing.final
+class Evidence(_message.Message):
+    """What a decision rested on, and what it changed beside persons."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WITH_REGISTRATION_ID_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    GRADE_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    HELD_APART_FIELD_NUMBER: _builtins.int
+    REJOINED_FIELD_NUMBER: _builtins.int
+    OVERRIDE_FIELD_NUMBER: _builtins.int
+    REVERTED_DECISION_ID_FIELD_NUMBER: _builtins.int
+    REVIEWERS_FIELD_NUMBER: _builtins.int
+    with_registration_id: _builtins.str
+    """The registration that was compared."""
+    rule: _builtins.str
+    """The deterministic rule that decided, where one did."""
+    grade: Global___MatchGrade.ValueType
+    weight: _builtins.float
+    """In bits, by the decision's model."""
+    override: Global___OverrideKind.ValueType
+    """Of an override."""
+    reverted_decision_id: _builtins.str
+    """Of a revert: the decision that was taken back."""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldWeight]: ...
+    @_builtins.property
+    def held_apart(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegistrationPair]:
+        """Pairs that are not linked any more without somebody's word."""
+
+    @_builtins.property
+    def rejoined(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegistrationPair]:
+        """Pairs that were held apart until this decision."""
+
+    @_builtins.property
+    def reviewers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a decision that followed a review: who judged so before."""
+
+    def __init__(
+        self,
+        *,
+        with_registration_id: _builtins.str = ...,
+        rule: _builtins.str = ...,
+        grade: Global___MatchGrade.ValueType = ...,
+        weight: _builtins.float = ...,
+        fields: _abc.Iterable[Global___FieldWeight] | None = ...,
+        held_apart: _abc.Iterable[Global___RegistrationPair] | None = ...,
+        rejoined: _abc.Iterable[Global___RegistrationPair] | None = ...,
+        override: Global___OverrideKind.ValueType = ...,
+        reverted_decision_id: _builtins.str = ...,
+        reviewers: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "grade", b"grade", "held_apart", b"held_apart", "override", b"override", "rejoined", b"rejoined", "reverted_decision_id", b"reverted_decision_id", "reviewers", b"reviewers", "rule", b"rule", "weight", b"weight", "with_registration_id", b"with_registration_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Evidence: _TypeAlias = Evidence  # noqa: Y015
+
+@_typing.final
+class Move(_message.Message):
+    """A registration that changes person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRATION_ID_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    PREVIOUS_PERSON_ID_FIELD_NUMBER: _builtins.int
+    PERSON_ID_FIELD_NUMBER: _builtins.int
+    registration_id: _builtins.str
+    organization_id: _builtins.str
+    previous_person_id: _builtins.str
+    person_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        registration_id: _builtins.str = ...,
+        organization_id: _builtins.str = ...,
+        previous_person_id: _builtins.str = ...,
+        person_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["organization_id", b"organization_id", "person_id", b"person_id", "previous_person_id", b"previous_person_id", "registration_id", b"registration_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Move: _TypeAlias = Move  # noqa: Y015
+
+@_typing.final
+class Consequences(_message.Message):
+    """What changes person with registrations, in the services that file it under them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNANSWERED_FIELD_NUMBER: _builtins.int
+    ENCOUNTERS_FIELD_NUMBER: _builtins.int
+    CLAIMS_FIELD_NUMBER: _builtins.int
+    CASES_FIELD_NUMBER: _builtins.int
+    THINGS_FIELD_NUMBER: _builtins.int
+    encounters: _builtins.int
+    claims: _builtins.int
+    cases: _builtins.int
+    @_builtins.property
+    def unanswered(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The services that could not be asked; what follows is complete without them only if this is empty."""
+
+    @_builtins.property
+    def things(self) -> _containers.RepeatedCompositeFieldContainer[Global___FiledThing]:
+        """At most so many of each as the answer says; the counts tell the rest."""
+
+    def __init__(
+        self,
+        *,
+        unanswered: _abc.Iterable[_builtins.str] | None = ...,
+        encounters: _builtins.int = ...,
+        claims: _builtins.int = ...,
+        cases: _builtins.int = ...,
+        things: _abc.Iterable[Global___FiledThing] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cases", b"cases", "claims", b"claims", "encounters", b"encounters", "things", b"things", "unanswered", b"unanswered"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Consequences: _TypeAlias = Consequences  # noqa: Y015
+
+@_typing.final
+class FiledThing(_message.Message):
+    """Something that is filed under a registration, without what it says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    REGISTRATION_ID_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """`Encounter`, `Claim` or `Case`."""
+    id: _builtins.str
+    registration_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        id: _builtins.str = ...,
+        registration_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "registration_id", b"registration_id", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FiledThing: _TypeAlias = FiledThing  # noqa: Y015
+
+@_typing.final
 class Decision(_message.Message):
     """A decision of the index, never overwritten: replaying them rebuilds every person."""
 
@@ -260,6 +490,7 @@ class Decision(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     RECORDED_AT_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     kind: Global___DecisionKind.ValueType
     registration_id: _builtins.str
@@ -274,6 +505,8 @@ class Decision(_message.Message):
     weight: _builtins.float
     @_builtins.property
     def recorded_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def evidence(self) -> Global___Evidence: ...
     def __init__(
         self,
         *,
@@ -287,10 +520,11 @@ class Decision(_message.Message):
         model: _builtins.str = ...,
         weight: _builtins.float = ...,
         recorded_at: _timestamp_pb2.Timestamp | None = ...,
+        evidence: Global___Evidence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["recorded_at", b"recorded_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "recorded_at", b"recorded_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decided_by", b"decided_by", "decision_id", b"decision_id", "kind", b"kind", "model", b"model", "person_id", b"person_id", "previous_person_id", b"previous_person_id", "reason", b"reason", "recorded_at", b"recorded_at", "registration_id", b"registration_id", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decided_by", b"decided_by", "decision_id", b"decision_id", "evidence", b"evidence", "kind", b"kind", "model", b"model", "person_id", b"person_id", "previous_person_id", b"previous_person_id", "reason", b"reason", "recorded_at", b"recorded_at", "registration_id", b"registration_id", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -374,10 +374,13 @@ class LinkRegistrationRequest(_message.Message):
     PERSON_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     registration_id: _builtins.str
     person_id: _builtins.str
     reason: _builtins.str
     request_id: _builtins.str
+    validate_only: _builtins.bool
+    """Say what would happen, but write nothing."""
     def __init__(
         self,
         *,
@@ -385,10 +388,11 @@ class LinkRegistrationRequest(_message.Message):
         person_id: _builtins.str = ...,
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["person_id", b"person_id", "reason", b"reason", "registration_id", b"registration_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["person_id", b"person_id", "reason", b"reason", "registration_id", b"registration_id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -400,19 +404,31 @@ class LinkRegistrationResponse(_message.Message):
 
     REGISTRATION_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
+    MOVES_FIELD_NUMBER: _builtins.int
+    CONSEQUENCES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def registration(self) -> _resources_pb2.Registration: ...
     @_builtins.property
     def decision(self) -> _resources_pb2.Decision: ...
+    @_builtins.property
+    def moves(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Move]:
+        """The registrations that change person."""
+
+    @_builtins.property
+    def consequences(self) -> _resources_pb2.Consequences:
+        """What changes person with them; told of a dry run through the edge, which asks the other services."""
+
     def __init__(
         self,
         *,
         registration: _resources_pb2.Registration | None = ...,
         decision: _resources_pb2.Decision | None = ...,
+        moves: _abc.Iterable[_resources_pb2.Move] | None = ...,
+        consequences: _resources_pb2.Consequences | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "registration", b"registration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consequences", b"consequences", "decision", b"decision", "registration", b"registration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "registration", b"registration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consequences", b"consequences", "decision", b"decision", "moves", b"moves", "registration", b"registration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -425,19 +441,23 @@ class UnlinkRegistrationRequest(_message.Message):
     REGISTRATION_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     registration_id: _builtins.str
     reason: _builtins.str
     request_id: _builtins.str
+    validate_only: _builtins.bool
+    """Say what would happen, but write nothing."""
     def __init__(
         self,
         *,
         registration_id: _builtins.str = ...,
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "registration_id", b"registration_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "registration_id", b"registration_id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -449,19 +469,31 @@ class UnlinkRegistrationResponse(_message.Message):
 
     REGISTRATION_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
+    MOVES_FIELD_NUMBER: _builtins.int
+    CONSEQUENCES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def registration(self) -> _resources_pb2.Registration: ...
     @_builtins.property
     def decision(self) -> _resources_pb2.Decision: ...
+    @_builtins.property
+    def moves(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Move]:
+        """The registrations that change person."""
+
+    @_builtins.property
+    def consequences(self) -> _resources_pb2.Consequences:
+        """What changes person with them; told of a dry run through the edge, which asks the other services."""
+
     def __init__(
         self,
         *,
         registration: _resources_pb2.Registration | None = ...,
         decision: _resources_pb2.Decision | None = ...,
+        moves: _abc.Iterable[_resources_pb2.Move] | None = ...,
+        consequences: _resources_pb2.Consequences | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "registration", b"registration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consequences", b"consequences", "decision", b"decision", "registration", b"registration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "registration", b"registration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consequences", b"consequences", "decision", b"decision", "moves", b"moves", "registration", b"registration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from nhip.patient_index.v1 import decisions_pb2 as nhip_dot_patient__index_dot_v1_dot_decisions__pb2
 from nhip.patient_index.v1 import service_pb2 as nhip_dot_patient__index_dot_v1_dot_service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -85,6 +86,31 @@ class PatientIndexServiceStub:
                 request_serializer=nhip_dot_patient__index_dot_v1_dot_service__pb2.ListReviewsRequest.SerializeToString,
                 response_deserializer=nhip_dot_patient__index_dot_v1_dot_service__pb2.ListReviewsResponse.FromString,
                 _registered_method=True)
+        self.MergePersons = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/MergePersons',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.MergePersonsRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.MergePersonsResponse.FromString,
+                _registered_method=True)
+        self.SplitPerson = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/SplitPerson',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.SplitPersonRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.SplitPersonResponse.FromString,
+                _registered_method=True)
+        self.OverridePair = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/OverridePair',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.OverridePairRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.OverridePairResponse.FromString,
+                _registered_method=True)
+        self.RevertDecision = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/RevertDecision',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.RevertDecisionRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.RevertDecisionResponse.FromString,
+                _registered_method=True)
+        self.GetDecision = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/GetDecision',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.GetDecisionRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.GetDecisionResponse.FromString,
+                _registered_method=True)
 
 
 class PatientIndexServiceServicer:
@@ -142,7 +168,8 @@ class PatientIndexServiceServicer:
 
     def LinkRegistration(self, request, context):
         """Puts a registration with a person. Reversible by Unlink. Announces it.
-        Fails with NOT_FOUND, reasons REGISTRATION_UNKNOWN, PERSON_UNKNOWN. Already there: nothing changes.
+        Fails with NOT_FOUND, reasons REGISTRATION_UNKNOWN, PERSON_UNKNOWN; FAILED_PRECONDITION, reasons PERSON_MERGED,
+        OVERRIDDEN_APART, OVERRIDDEN_TOGETHER. Already there: nothing changes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -151,7 +178,8 @@ class PatientIndexServiceServicer:
     def UnlinkRegistration(self, request, context):
         """Takes a registration out of its person, back to the person it had before it was linked. It stays apart: the index
         does not link it there again by itself. Announces it.
-        Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN; FAILED_PRECONDITION, reason REGISTRATION_ALONE.
+        Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN; FAILED_PRECONDITION, reasons REGISTRATION_ALONE,
+        OVERRIDDEN_TOGETHER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -166,6 +194,54 @@ class PatientIndexServiceServicer:
 
     def ListReviews(self, request, context):
         """Pairs that wait for a person to decide, most urgent first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergePersons(self, request, context):
+        """Brings all registrations of one person to another. Reversible by RevertDecision, and for each registration by
+        UnlinkRegistration. Announces each. A merge that was made already changes nothing.
+        Fails with NOT_FOUND, reason PERSON_UNKNOWN; INVALID_ARGUMENT, reason PERSON_SAME; FAILED_PRECONDITION, reasons
+        PERSON_MERGED (into another person, named in the metadata), OVERRIDDEN_APART.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SplitPerson(self, request, context):
+        """Makes each group of a person's registrations a person of its own; those in no group stay. The groups are held apart
+        from each other and from those who stay. Announces each.
+        Fails with NOT_FOUND, reason PERSON_UNKNOWN; INVALID_ARGUMENT, reasons REGISTRATION_FOREIGN, REGISTRATION_TWICE,
+        with the field; FAILED_PRECONDITION, reasons SPLIT_EMPTY (nobody would leave), OVERRIDDEN_TOGETHER.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OverridePair(self, request, context):
+        """Ordains that two registrations are, or are not, one person, and puts them so; or withdraws that. The same again
+        changes nothing. Announces each registration that moves.
+        Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN; INVALID_ARGUMENT, reason REGISTRATION_SAME; FAILED_PRECONDITION,
+        reason OVERRIDES_CONTRADICT, with the registrations between which an earlier override says the opposite.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevertDecision(self, request, context):
+        """Takes a decision back: every registration that it moved stands where it stood, and pairs that it held apart or
+        rejoined are as they were. Announces each.
+        Fails with NOT_FOUND, reason DECISION_UNKNOWN; FAILED_PRECONDITION, reasons DECISION_FOLLOWED (a later decision rests
+        on it, named in the metadata), DECISION_FINAL (a registration's first), OVERRIDDEN_APART, OVERRIDDEN_TOGETHER.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDecision(self, request, context):
+        """A decision with its evidence, once for each registration that it is about.
+        Fails with NOT_FOUND, reason DECISION_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -223,6 +299,31 @@ def add_PatientIndexServiceServicer_to_server(servicer, server):
                     servicer.ListReviews,
                     request_deserializer=nhip_dot_patient__index_dot_v1_dot_service__pb2.ListReviewsRequest.FromString,
                     response_serializer=nhip_dot_patient__index_dot_v1_dot_service__pb2.ListReviewsResponse.SerializeToString,
+            ),
+            'MergePersons': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergePersons,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.MergePersonsRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.MergePersonsResponse.SerializeToString,
+            ),
+            'SplitPerson': grpc.unary_unary_rpc_method_handler(
+                    servicer.SplitPerson,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.SplitPersonRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.SplitPersonResponse.SerializeToString,
+            ),
+            'OverridePair': grpc.unary_unary_rpc_method_handler(
+                    servicer.OverridePair,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.OverridePairRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.OverridePairResponse.SerializeToString,
+            ),
+            'RevertDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevertDecision,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.RevertDecisionRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.RevertDecisionResponse.SerializeToString,
+            ),
+            'GetDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDecision,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.GetDecisionRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.GetDecisionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -496,6 +597,141 @@ class PatientIndexService:
             '/nhip.patient_index.v1.PatientIndexService/ListReviews',
             nhip_dot_patient__index_dot_v1_dot_service__pb2.ListReviewsRequest.SerializeToString,
             nhip_dot_patient__index_dot_v1_dot_service__pb2.ListReviewsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergePersons(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/MergePersons',
+            nhip_dot_patient__index_dot_v1_dot_decisions__pb2.MergePersonsRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_decisions__pb2.MergePersonsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SplitPerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/SplitPerson',
+            nhip_dot_patient__index_dot_v1_dot_decisions__pb2.SplitPersonRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_decisions__pb2.SplitPersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OverridePair(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/OverridePair',
+            nhip_dot_patient__index_dot_v1_dot_decisions__pb2.OverridePairRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_decisions__pb2.OverridePairResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevertDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/RevertDecision',
+            nhip_dot_patient__index_dot_v1_dot_decisions__pb2.RevertDecisionRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_decisions__pb2.RevertDecisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/GetDecision',
+            nhip_dot_patient__index_dot_v1_dot_decisions__pb2.GetDecisionRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_decisions__pb2.GetDecisionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ Which registrations are one person."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from nhip.patient_index.v1 import decisions_pb2 as _decisions_pb2
 from nhip.patient_index.v1 import service_pb2 as _service_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -57,17 +58,47 @@ class PatientIndexServiceStub:
     """Who may be meant by these demographics, best first, with the weight of each field. Writes nothing."""
     LinkRegistration: _grpc.UnaryUnaryMultiCallable[_service_pb2.LinkRegistrationRequest, _service_pb2.LinkRegistrationResponse]
     """Puts a registration with a person. Reversible by Unlink. Announces it.
-    Fails with NOT_FOUND, reasons REGISTRATION_UNKNOWN, PERSON_UNKNOWN. Already there: nothing changes.
+    Fails with NOT_FOUND, reasons REGISTRATION_UNKNOWN, PERSON_UNKNOWN; FAILED_PRECONDITION, reasons PERSON_MERGED,
+    OVERRIDDEN_APART, OVERRIDDEN_TOGETHER. Already there: nothing changes.
     """
     UnlinkRegistration: _grpc.UnaryUnaryMultiCallable[_service_pb2.UnlinkRegistrationRequest, _service_pb2.UnlinkRegistrationResponse]
     """Takes a registration out of its person, back to the person it had before it was linked. It stays apart: the index
     does not link it there again by itself. Announces it.
-    Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN; FAILED_PRECONDITION, reason REGISTRATION_ALONE.
+    Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN; FAILED_PRECONDITION, reasons REGISTRATION_ALONE,
+    OVERRIDDEN_TOGETHER.
     """
     ListDecisions: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListDecisionsRequest, _service_pb2.ListDecisionsResponse]
     """The decisions about a registration, oldest first."""
     ListReviews: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListReviewsRequest, _service_pb2.ListReviewsResponse]
     """Pairs that wait for a person to decide, most urgent first."""
+    MergePersons: _grpc.UnaryUnaryMultiCallable[_decisions_pb2.MergePersonsRequest, _decisions_pb2.MergePersonsResponse]
+    """Brings all registrations of one person to another. Reversible by RevertDecision, and for each registration by
+    UnlinkRegistration. Announces each. A merge that was made already changes nothing.
+    Fails with NOT_FOUND, reason PERSON_UNKNOWN; INVALID_ARGUMENT, reason PERSON_SAME; FAILED_PRECONDITION, reasons
+    PERSON_MERGED (into another person, named in the metadata), OVERRIDDEN_APART.
+    """
+    SplitPerson: _grpc.UnaryUnaryMultiCallable[_decisions_pb2.SplitPersonRequest, _decisions_pb2.SplitPersonResponse]
+    """Makes each group of a person's registrations a person of its own; those in no group stay. The groups are held apart
+    from each other and from those who stay. Announces each.
+    Fails with NOT_FOUND, reason PERSON_UNKNOWN; INVALID_ARGUMENT, reasons REGISTRATION_FOREIGN, REGISTRATION_TWICE,
+    with the field; FAILED_PRECONDITION, reasons SPLIT_EMPTY (nobody would leave), OVERRIDDEN_TOGETHER.
+    """
+    OverridePair: _grpc.UnaryUnaryMultiCallable[_decisions_pb2.OverridePairRequest, _decisions_pb2.OverridePairResponse]
+    """Ordains that two registrations are, or are not, one person, and puts them so; or withdraws that. The same again
+    changes nothing. Announces each registration that moves.
+    Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN; INVALID_ARGUMENT, reason REGISTRATION_SAME; FAILED_PRECONDITION,
+    reason OVERRIDES_CONTRADICT, with the registrations between which an earlier override says the opposite.
+    """
+    RevertDecision: _grpc.UnaryUnaryMultiCallable[_decisions_pb2.RevertDecisionRequest, _decisions_pb2.RevertDecisionResponse]
+    """Takes a decision back: every registration that it moved stands where it stood, and pairs that it held apart or
+    rejoined are as they were. Announces each.
+    Fails with NOT_FOUND, reason DECISION_UNKNOWN; FAILED_PRECONDITION, reasons DECISION_FOLLOWED (a later decision rests
+    on it, named in the metadata), DECISION_FINAL (a registration's first), OVERRIDDEN_APART, OVERRIDDEN_TOGETHER.
+    """
+    GetDecision: _grpc.UnaryUnaryMultiCallable[_decisions_pb2.GetDecisionRequest, _decisions_pb2.GetDecisionResponse]
+    """A decision with its evidence, once for each registration that it is about.
+    Fails with NOT_FOUND, reason DECISION_UNKNOWN.
+    """
 
 @_typing.type_check_only
 class PatientIndexServiceAsyncStub(PatientIndexServiceStub):
@@ -98,17 +129,47 @@ class PatientIndexServiceAsyncStub(PatientIndexServiceStub):
     """Who may be meant by these demographics, best first, with the weight of each field. Writes nothing."""
     LinkRegistration: _aio.UnaryUnaryMultiCallable[_service_pb2.LinkRegistrationRequest, _service_pb2.LinkRegistrationResponse]  # type: ignore[assignment]
     """Puts a registration with a person. Reversible by Unlink. Announces it.
-    Fails with NOT_FOUND, reasons REGISTRATION_UNKNOWN, PERSON_UNKNOWN. Already there: nothing changes.
+    Fails with NOT_FOUND, reasons REGISTRATION_UNKNOWN, PERSON_UNKNOWN; FAILED_PRECONDITION, reasons PERSON_MERGED,
+    OVERRIDDEN_APART, OVERRIDDEN_TOGETHER. Already there: nothing changes.
     """
     UnlinkRegistration: _aio.UnaryUnaryMultiCallable[_service_pb2.UnlinkRegistrationRequest, _service_pb2.UnlinkRegistrationResponse]  # type: ignore[assignment]
     """Takes a registration out of its person, back to the person it had before it was linked. It stays apart: the index
     does not link it there again by itself. Announces it.
-    Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN; FAILED_PRECONDITION, reason REGISTRATION_ALONE.
+    Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN; FAILED_PRECONDITION, reasons REGISTRATION_ALONE,
+    OVERRIDDEN_TOGETHER.
     """
     ListDecisions: _aio.UnaryUnaryMultiCallable[_service_pb2.ListDecisionsRequest, _service_pb2.ListDecisionsResponse]  # type: ignore[assignment]
     """The decisions about a registration, oldest first."""
     ListReviews: _aio.UnaryUnaryMultiCallable[_service_pb2.ListReviewsRequest, _service_pb2.ListReviewsResponse]  # type: ignore[assignment]
     """Pairs that wait for a person to decide, most urgent first."""
+    MergePersons: _aio.UnaryUnaryMultiCallable[_decisions_pb2.MergePersonsRequest, _decisions_pb2.MergePersonsResponse]  # type: ignore[assignment]
+    """Brings all registrations of one person to another. Reversible by RevertDecision, and for each registration by
+    UnlinkRegistration. Announces each. A merge that was made already changes nothing.
+    Fails with NOT_FOUND, reason PERSON_UNKNOWN; INVALID_ARGUMENT, reason PERSON_SAME; FAILED_PRECONDITION, reasons
+    PERSON_MERGED (into another person, named in the metadata), OVERRIDDEN_APART.
+    """
+    SplitPerson: _aio.UnaryUnaryMultiCallable[_decisions_pb2.SplitPersonRequest, _decisions_pb2.SplitPersonResponse]  # type: ignore[assignment]
+    """Makes each group of a person's registrations a person of its own; those in no group stay. The groups are held apart
+    from each other and from those who stay. Announces each.
+    Fails with NOT_FOUND, reason PERSON_UNKNOWN; INVALID_ARGUMENT, reasons REGISTRATION_FOREIGN, REGISTRATION_TWICE,
+    with the field; FAILED_PRECONDITION, reasons SPLIT_EMPTY (nobody would leave), OVERRIDDEN_TOGETHER.
+    """
+    OverridePair: _aio.UnaryUnaryMultiCallable[_decisions_pb2.OverridePairRequest, _decisions_pb2.OverridePairResponse]  # type: ignore[assignment]
+    """Ordains that two registrations are, or are not, one person, and puts them so; or withdraws that. The same again
+    changes nothing. Announces each registration that moves.
+    Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN; INVALID_ARGUMENT, reason REGISTRATION_SAME; FAILED_PRECONDITION,
+    reason OVERRIDES_CONTRADICT, with the registrations between which an earlier override says the opposite.
+    """
+    RevertDecision: _aio.UnaryUnaryMultiCallable[_decisions_pb2.RevertDecisionRequest, _decisions_pb2.RevertDecisionResponse]  # type: ignore[assignment]
+    """Takes a decision back: every registration that it moved stands where it stood, and pairs that it held apart or
+    rejoined are as they were. Announces each.
+    Fails with NOT_FOUND, reason DECISION_UNKNOWN; FAILED_PRECONDITION, reasons DECISION_FOLLOWED (a later decision rests
+    on it, named in the metadata), DECISION_FINAL (a registration's first), OVERRIDDEN_APART, OVERRIDDEN_TOGETHER.
+    """
+    GetDecision: _aio.UnaryUnaryMultiCallable[_decisions_pb2.GetDecisionRequest, _decisions_pb2.GetDecisionResponse]  # type: ignore[assignment]
+    """A decision with its evidence, once for each registration that it is about.
+    Fails with NOT_FOUND, reason DECISION_UNKNOWN.
+    """
 
 class PatientIndexServiceServicer(metaclass=_abc_1.ABCMeta):
     """Registrations, matching, and the person behind several registrations."""
@@ -178,7 +239,8 @@ class PatientIndexServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_service_pb2.LinkRegistrationResponse, _abc.Awaitable[_service_pb2.LinkRegistrationResponse]]:
         """Puts a registration with a person. Reversible by Unlink. Announces it.
-        Fails with NOT_FOUND, reasons REGISTRATION_UNKNOWN, PERSON_UNKNOWN. Already there: nothing changes.
+        Fails with NOT_FOUND, reasons REGISTRATION_UNKNOWN, PERSON_UNKNOWN; FAILED_PRECONDITION, reasons PERSON_MERGED,
+        OVERRIDDEN_APART, OVERRIDDEN_TOGETHER. Already there: nothing changes.
         """
 
     @_abc_1.abstractmethod
@@ -189,7 +251,8 @@ class PatientIndexServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_service_pb2.UnlinkRegistrationResponse, _abc.Awaitable[_service_pb2.UnlinkRegistrationResponse]]:
         """Takes a registration out of its person, back to the person it had before it was linked. It stays apart: the index
         does not link it there again by itself. Announces it.
-        Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN; FAILED_PRECONDITION, reason REGISTRATION_ALONE.
+        Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN; FAILED_PRECONDITION, reasons REGISTRATION_ALONE,
+        OVERRIDDEN_TOGETHER.
         """
 
     @_abc_1.abstractmethod
@@ -207,5 +270,63 @@ class PatientIndexServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_service_pb2.ListReviewsResponse, _abc.Awaitable[_service_pb2.ListReviewsResponse]]:
         """Pairs that wait for a person to decide, most urgent first."""
+
+    @_abc_1.abstractmethod
+    def MergePersons(
+        self,
+        request: _decisions_pb2.MergePersonsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_decisions_pb2.MergePersonsResponse, _abc.Awaitable[_decisions_pb2.MergePersonsResponse]]:
+        """Brings all registrations of one person to another. Reversible by RevertDecision, and for each registration by
+        UnlinkRegistration. Announces each. A merge that was made already changes nothing.
+        Fails with NOT_FOUND, reason PERSON_UNKNOWN; INVALID_ARGUMENT, reason PERSON_SAME; FAILED_PRECONDITION, reasons
+        PERSON_MERGED (into another person, named in the metadata), OVERRIDDEN_APART.
+        """
+
+    @_abc_1.abstractmethod
+    def SplitPerson(
+        self,
+        request: _decisions_pb2.SplitPersonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_decisions_pb2.SplitPersonResponse, _abc.Awaitable[_decisions_pb2.SplitPersonResponse]]:
+        """Makes each group of a person's registrations a person of its own; those in no group stay. The groups are held apart
+        from each other and from those who stay. Announces each.
+        Fails with NOT_FOUND, reason PERSON_UNKNOWN; INVALID_ARGUMENT, reasons REGISTRATION_FOREIGN, REGISTRATION_TWICE,
+        with the field; FAILED_PRECONDITION, reasons SPLIT_EMPTY (nobody would leave), OVERRIDDEN_TOGETHER.
+        """
+
+    @_abc_1.abstractmethod
+    def OverridePair(
+        self,
+        request: _decisions_pb2.OverridePairRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_decisions_pb2.OverridePairResponse, _abc.Awaitable[_decisions_pb2.OverridePairResponse]]:
+        """Ordains that two registrations are, or are not, one person, and puts them so; or withdraws that. The same again
+        changes nothing. Announces each registration that moves.
+        Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN; INVALID_ARGUMENT, reason REGISTRATION_SAME; FAILED_PRECONDITION,
+        reason OVERRIDES_CONTRADICT, with the registrations between which an earlier override says the opposite.
+        """
+
+    @_abc_1.abstractmethod
+    def RevertDecision(
+        self,
+        request: _decisions_pb2.RevertDecisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_decisions_pb2.RevertDecisionResponse, _abc.Awaitable[_decisions_pb2.RevertDecisionResponse]]:
+        """Takes a decision back: every registration that it moved stands where it stood, and pairs that it held apart or
+        rejoined are as they were. Announces each.
+        Fails with NOT_FOUND, reason DECISION_UNKNOWN; FAILED_PRECONDITION, reasons DECISION_FOLLOWED (a later decision rests
+        on it, named in the metadata), DECISION_FINAL (a registration's first), OVERRIDDEN_APART, OVERRIDDEN_TOGETHER.
+        """
+
+    @_abc_1.abstractmethod
+    def GetDecision(
+        self,
+        request: _decisions_pb2.GetDecisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_decisions_pb2.GetDecisionResponse, _abc.Awaitable[_decisions_pb2.GetDecisionResponse]]:
+        """A decision with its evidence, once for each registration that it is about.
+        Fails with NOT_FOUND, reason DECISION_UNKNOWN.
+        """
 
 def add_PatientIndexServiceServicer_to_server(servicer: PatientIndexServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,113 @@
+"""Registering: one, many."""
+
+import asyncio
+from datetime import datetime
+
+from nhip.patient_index.v1 import resources_pb2, service_pb2
+
+from libs.access.caller import Caller
+from libs.errors import NhipError
+from libs.runtime.call import Call
+from services.patient_index import wire
+from services.patient_index.api.admitting import admit, admit_item
+from services.patient_index.api.ground import Means, Rooted, touch, touch_candidates
+from services.patient_index.model import Incoming, Placement
+from services.patient_index.rules.blocking import scope_of
+from services.patient_index.rules.placing import find_matches, place
+from services.patient_index.rules.world import World, held_keys
+
+# One batch is parsed while another is in the database; more at once would only wait for each other's locks.
+BATCHES_AT_ONCE = 2
+ADMITTED_AT_ONCE = 50
+
+
+class Registering(Rooted):
+    """RPCs that register."""
+
+    def __init__(self, means: Means) -> None:
+        super().__init__(means)
+        self._batches = asyncio.Semaphore(BATCHES_AT_ONCE)
+
+    async def Register(self, request: service_pb2.RegisterRequest, call: Call) -> service_pb2.RegisterResponse:
+        """Places one registration."""
+        moment = self.means.clock()
+        incoming = admit(request.registration, call.caller, moment, "registration.")
+
+        def decide(world: World) -> service_pb2.RegisterResponse:
+            placement = place(world, incoming, call.caller.subject, moment)
+            candidates = _weighed(world, placement)
+            # Now, for the audit log learns of a write in the transaction that makes it.
+            touch(call, [placement.held])
+            touch_candidates(call, candidates)
+            return service_pb2.RegisterResponse(
+                registration=wire.registration_of(placement.held),
+                candidates=candidates,
+                outcome=wire.outcome_of(placement.outcome),
+            )
+
+        scope = scope_of([incoming])
+        if request.validate_only:
+            return await self.means.index.look(scope, decide)
+        return await self.means.index.change(call, scope, decide, moment)
+
+    async def BatchRegister(
+        self, request: service_pb2.BatchRegisterRequest, call: Call
+    ) -> service_pb2.BatchRegisterResponse:
+        """Places each that is sound, in the order of the request, and says of each other what is wrong with it."""
+        async with self._batches:
+            moment = self.means.clock()
+            admitted: list[Incoming | service_pb2.BatchRegisterResult] = []
+            for number, message in enumerate(request.registrations):
+                if number % ADMITTED_AT_ONCE == 0:
+                    # A large batch takes a tenth of a second to read; other calls are answered in between.
+                    await asyncio.sleep(0)
+                admitted.append(_admitted(message, call.caller, moment))
+            incoming = [one for one in admitted if isinstance(one, Incoming)]
+            for one in incoming:
+                call.touch(registration=one.registration_id, resource=f"Patient/{one.registration_id}")
+
+            def decide(world: World) -> service_pb2.BatchRegisterResponse:
+                results = []
+                for one in admitted:
+                    if isinstance(one, Incoming):
+                        placement = place(world, one, call.caller.subject, moment)
+                        call.touch(person=placement.held.person_id)
+                        results.append(_result(placement))
+                    else:
+                        results.append(one)
+                return service_pb2.BatchRegisterResponse(results=results)
+
+            return await self.means.index.change(call, scope_of(incoming), decide, moment)
+
+
+def _admitted(
+    message: resources_pb2.Registration, caller: Caller, moment: datetime
+) -> Incoming | service_pb2.BatchRegisterResult:
+    """An item of a batch, or what is wrong with it."""
+    try:
+        return admit_item(message, caller, moment)
+    except NhipError as error:
+        return service_pb2.BatchRegisterResult(
+            error_reason=error.reason,
+            error_field=error.fields[0].field if error.fields else "",
+            error_message=error.message,
+        )
+
+
+def _result(placement: Placement) -> service_pb2.BatchRegisterResult:
+    return service_pb2.BatchRegisterResult(
+        registration_id=placement.held.registration_id,
+        person_id=placement.held.person_id,
+        outcome=wire.outcome_of(placement.outcome),
+    )
+
+
+def _weighed(world: World, placement: Placement) -> list[resources_pb2.Candidate]:
+    """Whom a registration was matched to, with the weights that a rule made unnecessary for the decision."""
+    if not placement.matches:
+        return []
+    held = placement.held
+    thorough = find_matches(world, held.features, held_keys(held), held.registration_id)
+    weighed = {one.registration_id: one for one in thorough}
+    shown = (weighed.get(one.registration_id, one) for one in placement.matches)
+    return [wire.candidate_of(one, world.held[one.registration_id]) for one in shown]

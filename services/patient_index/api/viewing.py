@@ -1,0 +1,116 @@
+"""Reading registrations and persons, and asking who may be meant."""
+
+from nhip.patient_index.v1 import service_pb2
+
+from libs.errors import InvalidArgumentError
+from libs.runtime.call import Call
+from services.patient_index import wire
+from services.patient_index.api.admitting import asked_features
+from services.patient_index.api.ground import (
+    DEFAULT_PAGE,
+    Rooted,
+    only_key,
+    person_unknown,
+    registration_unknown,
+    touch,
+    touch_candidates,
+    touch_person,
+)
+from services.patient_index.model import Criteria, Grade, Scope
+from services.patient_index.rules.blocking import keys_of
+from services.patient_index.rules.placing import find_matches
+from services.patient_index.rules.registering import normalized
+from services.patient_index.rules.searching import criteria_of
+from services.patient_index.rules.world import World
+from services.patient_index.store import reading
+
+DEFAULT_MATCHES = 10
+
+
+class Viewing(Rooted):
+    """RPCs that show."""
+
+    async def GetRegistration(
+        self, request: service_pb2.GetRegistrationRequest, call: Call
+    ) -> service_pb2.GetRegistrationResponse:
+        """One registration."""
+        async with self.means.database.reading() as reader:
+            held = await reading.read_registration(reader, request.registration_id, only_key(call))
+        if held is None:
+            raise registration_unknown()
+        touch_person(call, [held])
+        return service_pb2.GetRegistrationResponse(registration=wire.registration_of(held))
+
+    async def GetPerson(self, request: service_pb2.GetPersonRequest, call: Call) -> service_pb2.GetPersonResponse:
+        """One person with all registrations."""
+        async with self.means.database.reading() as reader:
+            persons = await reading.read_persons(reader, [request.person_id], only_key(call))
+        registrations = persons.get(request.person_id)
+        if not registrations:
+            raise person_unknown()
+        touch_person(call, registrations)
+        return service_pb2.GetPersonResponse(person=wire.person_of(request.person_id, registrations))
+
+    async def SearchPersons(
+        self, request: service_pb2.SearchPersonsRequest, call: Call
+    ) -> service_pb2.SearchPersonsResponse:
+        """Persons by exact criteria; for a citizen themself."""
+        size = request.page_size or DEFAULT_PAGE
+        confined_to = only_key(call)
+        query = _search_identity(request, confined_to)
+        after = self.means.pages.read(request.page_token, *query) or reading.FIRST_ID
+        async with self.means.database.reading() as reader:
+            if confined_to is not None:
+                found = await reading.search_own(reader, confined_to, after, size + 1)
+            else:
+                found = await reading.search_persons(reader, _criteria(request), after, size + 1)
+            shown = found[:size]
+            persons = await reading.read_persons(reader, shown, confined_to)
+        for registrations in persons.values():
+            (touch_person if len(persons) == 1 else touch)(call, registrations)
+        return service_pb2.SearchPersonsResponse(
+            persons=[wire.person_of(person_id, persons[person_id]) for person_id in shown if person_id in persons],
+            next_page_token=self.means.pages.write(shown[-1], *query) if len(found) > size else "",
+        )
+
+    async def Match(self, request: service_pb2.MatchRequest, call: Call) -> service_pb2.MatchResponse:
+        """Candidates for demographics; nothing is kept."""
+        features = asked_features(request.registration, self.means.clock(), "registration.")
+        keys = keys_of(features)
+        limit = request.limit or DEFAULT_MATCHES
+
+        def decide(world: World) -> service_pb2.MatchResponse:
+            matches = find_matches(world, features, keys)
+            shown = [one for one in matches if one.grade is Grade.CERTAIN or not request.only_certain][:limit]
+            return service_pb2.MatchResponse(
+                candidates=[wire.candidate_of(one, world.held[one.registration_id]) for one in shown]
+            )
+
+        response = await self.means.index.look(Scope(keys=frozenset(keys)), decide)
+        touch_candidates(call, response.candidates)
+        return response
+
+
+def _criteria(request: service_pb2.SearchPersonsRequest) -> Criteria:
+    criteria = criteria_of(
+        normalized(wire.identifier_of(request.identifier)) if request.HasField("identifier") else None,
+        wire.name_of(request.name) if request.HasField("name") else None,
+        request.birth_date,
+        request.organization_id,
+        request.local_number,
+    )
+    if criteria is None:
+        raise InvalidArgumentError(
+            "CRITERIA_MISSING",
+            "a search needs an identifier, or a name and a birth date, or an organisation and its number",
+        )
+    return criteria
+
+
+def _search_identity(request: service_pb2.SearchPersonsRequest, confined_to: str | None) -> tuple[object, ...]:
+    """What a page token belongs to: everything asked except the page."""
+    query = service_pb2.SearchPersonsRequest()
+    query.CopyFrom(request)
+    query.ClearField("page_token")
+    query.ClearField("page_size")
+    return "persons", confined_to, query.SerializeToString(deterministic=True)
