@@ -46,9 +46,17 @@ class PreciseNumber(float):
 
 
 def parse(raw: bytes) -> Json:
-    """The object in JSON bytes.
+    """The object in JSON bytes. Raises BodyError as `parse_any`, and for what is no object."""
+    value = parse_any(raw)
+    if type(value) is not dict:
+        raise BodyError(Issue("", STRUCTURE, "a resource is a JSON object"))
+    return value
 
-    Raises BodyError: not UTF-8, not JSON, not an object, a key twice in one object, nested deeper than MAX_DEPTH, a number
+
+def parse_any(raw: bytes) -> Any:
+    """The value in JSON bytes.
+
+    Raises BodyError: not UTF-8, not JSON, a key twice in one object, nested deeper than MAX_DEPTH, a number
     or a string beyond what the specification knows.
     """
     if len(raw) > MAX_BYTES:
@@ -64,9 +72,7 @@ def parse(raw: bytes) -> Json:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise BodyError(Issue("", STRUCTURE, f"the body is not JSON: {error.msg} at {place}")) from None
-    if type(value) is not dict:
-        raise BodyError(Issue("", STRUCTURE, "a resource is a JSON object"))
-    if is_deep and _depth(value) > MAX_DEPTH:
+    if is_deep and isinstance(value, dict | list) and _depth(value) > MAX_DEPTH:
         raise BodyError(Issue("", STRUCTURE, _TOO_DEEP))
     if b"\\u" in raw and not _is_plain(value):
         raise BodyError(Issue("", VALUE_OF_TEXT, "a string holds a character that Unicode or FHIR excludes"))

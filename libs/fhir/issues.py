@@ -14,6 +14,7 @@ NOT_FOUND: Final = "not-found"
 NOT_SUPPORTED: Final = "not-supported"
 BUSINESS_RULE: Final = "business-rule"
 TOO_LONG: Final = "too-long"
+PROCESSING: Final = "processing"
 
 CODES: Final = frozenset(
     {
@@ -27,6 +28,7 @@ CODES: Final = frozenset(
         NOT_SUPPORTED,
         BUSINESS_RULE,
         TOO_LONG,
+        PROCESSING,
     }
 )
 

@@ -42,6 +42,11 @@ def parse_conditional(text: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match is not None and is_resource_type(match[1]) else None
 
 
+def without_base(text: str, base: str) -> str:
+    """A reference under the server's own address (`https://host/fhir/R4/Patient/1`) as the local one that it is."""
+    return text[len(base) + 1 :] if base and text.startswith(base + "/") else text
+
+
 def is_well_formed(text: str) -> bool:
     """True for a local reference, an absolute URL, a URN, or a fragment."""
     return parse_local(text) is not None or bool(_ABSOLUTE.fullmatch(text) or _FRAGMENT.fullmatch(text))

@@ -31,6 +31,8 @@ class Settings:
     drain_seconds: float = 0.0
     shutdown_seconds: float = 10.0
     allow_development_login: bool = False
+    # What this deployment allows, or demands, beyond the rest: names that each service knows for itself.
+    fhir_policy: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, service: str, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -49,6 +51,7 @@ class Settings:
             drain_seconds=float(_number(environment, "NHIP_DRAIN_SECONDS", 0)),
             shutdown_seconds=float(_number(environment, "NHIP_SHUTDOWN_SECONDS", 10)),
             allow_development_login=environment.get("NHIP_DEVELOPMENT_LOGIN", "") == "1",
+            fhir_policy=frozenset(filter(None, environment.get("NHIP_FHIR_POLICY", "").replace(" ", "").split(","))),
         )
 
     def secret(self, name: str) -> bytes:

@@ -5,14 +5,30 @@ from nhip.records.v1 import service_pb2
 from libs.feed.follower import Subscription
 from libs.feed.server import Feed
 from libs.runtime.service import Assembly, Ground, main
+from libs.runtime.settings import Settings, SettingsError
 from services.records import feeds, followers
 from services.records.api import RecordsApi
 from services.records.api.ground import FEED, Means
+from services.records.model import Policy
+
+# Names of NHIP_FHIR_POLICY → what they switch on.
+_POLICIES = {
+    "updates-create": "updates_create",
+    "deletes-many": "deletes_many",
+    "enforces-profiles": "enforces_profiles",
+}
+
+
+def policy_of(settings: Settings) -> Policy:
+    """What the deployment allows. Raises SettingsError for a name that is none."""
+    for name in sorted(settings.fhir_policy - _POLICIES.keys()):
+        raise SettingsError(f"NHIP_FHIR_POLICY knows {', '.join(_POLICIES)}, not {name}")
+    return Policy(**{_POLICIES[name]: True for name in settings.fhir_policy})
 
 
 async def build(ground: Ground) -> Assembly:
     """Offers the RPCs and the feed, and follows who is one person and what they consent to."""
-    means = Means(database=ground.database, clock=ground.clock, pages=ground.pages)
+    means = Means(database=ground.database, clock=ground.clock, pages=ground.pages, policy=policy_of(ground.settings))
     return Assembly(
         apis={service_pb2.DESCRIPTOR.services_by_name["RecordsService"]: RecordsApi(means)},
         feeds=[Feed(FEED, feeds.records_snapshot)],

@@ -53,6 +53,18 @@ class Category(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """What a deployment allows beyond what every one does."""
+
+    # A PUT to an id that is not there creates it. Who may choose ids can find out which are taken.
+    updates_create: bool = False
+    # A conditional deletion that matches several deletes them all.
+    deletes_many: bool = False
+    # A profile that a resource claims in meta.profile, and that is known here, must be met.
+    enforces_profiles: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """One version of one resource as it lies in the table."""
 

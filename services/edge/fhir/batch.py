@@ -11,7 +11,7 @@ import orjson
 from services.edge.asgi import Message, Reply, Request, Scope
 from services.edge.fhir import bundle
 from services.edge.fhir.incoming import Entry
-from services.edge.fhir.interaction import BASE_PATH
+from services.edge.fhir.interaction import BASE_PATH, JSON_PATCH
 from services.edge.fhir.outcome import CONTENT_TYPE
 
 # How many entries are under way at the same time: a batch takes no more of the platform than a few callers.
@@ -31,25 +31,31 @@ async def batch(answer: Answer, request: Request, entries: Sequence[Entry]) -> R
     turn = asyncio.Semaphore(ENTRIES_AT_ONCE)
 
     async def carried_out(entry: Entry) -> bytes:
-        alone = _alone(request, entry)
+        alone = alone_of(request, entry)
         async with turn:
             reply = await answer(alone)
         for position in alone.positions:
             request.stand_at(position)
-        return _response(reply)
+        return response_of(reply, is_head=entry.method == "HEAD")
 
     answers = await asyncio.gather(*(carried_out(entry) for entry in entries))
     return Reply(200, bundle.assemble("batch-response", [], answers), CONTENT_TYPE)
 
 
-def _alone(request: Request, entry: Entry) -> Request:
+def alone_of(request: Request, entry: Entry) -> Request:
+    """The request that an entry is by itself."""
     path, _, query = entry.url.partition("#")[0].partition("?")
     headers = [(name, value) for name, value in request.headers.items() if name in _INHERITED]
     if entry.body:
-        headers.append((b"content-type", b"application/fhir+json"))
+        is_json_patch = entry.method == "PATCH" and not entry.body.lstrip().startswith(b"{")
+        headers.append((b"content-type", JSON_PATCH.encode() if is_json_patch else b"application/fhir+json"))
     if entry.if_match:
         headers.append((b"if-match", b'W/"%d"' % entry.if_match))
-    for name, text in ((b"if-none-exist", entry.if_none_exist), (b"if-none-match", entry.if_none_match)):
+    for name, text in (
+        (b"if-none-exist", entry.if_none_exist),
+        (b"if-none-match", entry.if_none_match),
+        (b"if-modified-since", entry.if_modified_since),
+    ):
         if text:
             headers.append((name, text.encode()))
     scope: Scope = {
@@ -67,7 +73,8 @@ def _alone(request: Request, entry: Entry) -> Request:
     return Request(scope, receive, request.trace_id, request.traceparent)
 
 
-def _response(reply: Reply) -> bytes:
+def response_of(reply: Reply, *, is_head: bool = False) -> bytes:
+    """The entry of the answer."""
     headers = dict(reply.headers)
     response = {"status": f"{reply.status} {HTTPStatus(reply.status).phrase}"}
     if place := headers.get(b"location"):
@@ -81,6 +88,6 @@ def _response(reply: Reply) -> bytes:
     rest = orjson.dumps(response)
     if is_refused:
         return b'{"response":%b,"outcome":%b}}' % (rest[:-1], reply.body)
-    if reply.body:
+    if reply.body and not is_head:
         return b'{"resource":%b,"response":%b}' % (reply.body, rest)
     return b'{"response":%b}' % rest

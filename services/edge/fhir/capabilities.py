@@ -13,7 +13,9 @@ from services.edge.fhir.outcome import CONTENT_TYPE
 
 # When this statement last changed in substance.
 DATE = "2026-11-23"
-INTERACTIONS = ("read", "vread", "update", "delete", "history-instance", "history-type", "create", "search-type")
+INTERACTIONS = (
+    *("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"),
+)
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _VALIDATE = {"name": "validate", "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
 _MATCH = {"name": "match", "definition": "http://hl7.org/fhir/OperationDefinition/Patient-match"}
@@ -53,12 +55,13 @@ def _statement(root: str, base: str) -> bytes:
             "implementation": {"description": "National Health Information Platform", "url": base},
             "fhirVersion": "4.0.1",
             "format": ["json", "application/fhir+json"],
+            "patchFormat": ["application/json-patch+json"],
             "rest": [
                 {
                     "mode": "server",
                     "security": _security(root),
                     "resource": _resources(),
-                    "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                    "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
                     "operation": [_PROCESS_MESSAGE],
                 }
             ],
@@ -89,9 +92,9 @@ def _resource(name: str) -> dict[str, Any]:
         "readHistory": True,
         "updateCreate": False,
         "conditionalCreate": True,
-        "conditionalRead": "not-match",
-        "conditionalUpdate": False,
-        "conditionalDelete": "not-supported",
+        "conditionalRead": "full-support",
+        "conditionalUpdate": True,
+        "conditionalDelete": "single",
         "referencePolicy": ["literal", "local"],
         "searchParam": [{"name": parameter, "type": kind} for parameter, kind in supported(name)],
         "operation": [_VALIDATE],

@@ -15,7 +15,7 @@ from services.edge import soundjson
 from services.edge.asgi import Reply, Request
 from services.edge.faults import fault_of
 from services.edge.fhir import patient, registering
-from services.edge.fhir.interaction import read_resource, written
+from services.edge.fhir.interaction import base_url, read_resource, written
 from services.edge.upstream import Upstream
 
 EXISTS = "RESOURCE_EXISTS"
@@ -29,6 +29,7 @@ async def create(upstream: Upstream, request: Request, resource_type: str) -> Re
         body=body,
         if_none_exist=request.header(b"if-none-exist").removeprefix("?"),
         request_id=request.header(b"idempotency-key"),
+        base_url=base_url(request),
     )
     if resource_type == patient.TYPE:
         return await _create_patient(upstream, request, message, document)
@@ -75,7 +76,9 @@ async def _check(
 async def _update_filed(upstream: Upstream, request: Request, message: service_pb2.CreateResourceRequest) -> Reply:
     body = soundjson.with_member(soundjson.decode_text(message.body), "id", message.id)
     # The same content again changes nothing, so the update needs no request id; the create may have used it.
-    update = service_pb2.UpdateResourceRequest(type=message.type, id=message.id, body=body.encode())
+    update = service_pb2.UpdateResourceRequest(
+        type=message.type, id=message.id, body=body.encode(), base_url=message.base_url
+    )
     response = await upstream["records.UpdateResource"](update, request)
     return written(request, response.resource, 200, located=True)
 

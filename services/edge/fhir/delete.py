@@ -1,8 +1,9 @@
-"""delete (https://hl7.org/fhir/R4/http.html#delete): history stays."""
+"""delete (https://hl7.org/fhir/R4/http.html#delete), of an id or of what a condition matches: history stays."""
 
 from nhip.records.v1 import service_pb2
 
-from services.edge.asgi import Reply, Request
+from services.edge.asgi import Header, Reply, Request
+from services.edge.fhir import single
 from services.edge.fhir.interaction import preference, require_id, version_wanted
 from services.edge.fhir.outcome import CONTENT_TYPE, information
 from services.edge.upstream import Upstream
@@ -18,6 +19,22 @@ async def delete(upstream: Upstream, request: Request, resource_type: str, resou
     )
     response = await upstream["records.DeleteResource"](message, request)
     headers = [(b"etag", b'W/"%d"' % response.version)]
+    return _deleted(request, "deleted", headers)
+
+
+async def delete_matching(
+    upstream: Upstream, request: Request, resource_type: str, query: list[tuple[str, str]]
+) -> Reply:
+    """`DELETE [type]?…`: as for an id; nothing matched is nothing to do; several are 412 unless policy deletes them all."""
+    entry = service_pb2.TransactionEntry(
+        method="DELETE", url=f"{resource_type}?{single.condition_of(query)}", if_match=version_wanted(request)
+    )
+    result = await single.carry_out(upstream, request, entry, resource_type)
+    headers = [(b"etag", b'W/"%d"' % result.resource.version)] if result.matched == 1 else []
+    return _deleted(request, f"{result.matched} deleted", headers)
+
+
+def _deleted(request: Request, said: str, headers: list[Header]) -> Reply:
     if preference(request, "return").lower() == "operationoutcome":
-        return Reply(200, information("deleted"), CONTENT_TYPE, headers)
+        return Reply(200, information(said), CONTENT_TYPE, headers)
     return Reply(204, b"", b"", headers)

@@ -1,9 +1,10 @@
-"""history of an instance and of a type (https://hl7.org/fhir/R4/http.html#history)."""
+"""history of an instance, of a type and of the system (https://hl7.org/fhir/R4/http.html#history)."""
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from nhip.records.v1 import service_pb2
 
 from libs.errors import FieldViolation, InvalidArgumentError
+from libs.fhir.moments import asked
 from services.edge.asgi import Reply, Request
 from services.edge.fhir import bundle
 from services.edge.fhir.interaction import FORM_PARAMETERS, base_url, require_id
@@ -15,7 +16,10 @@ from services.edge.upstream import Upstream
 async def history(
     upstream: Upstream, request: Request, resource_type: str, resource_id: str, query: list[tuple[str, str]]
 ) -> Reply:
-    """`GET [type]/[id]/_history` or, without an id, `GET [type]/_history`: newest first, deletions included."""
+    """`GET [type]/[id]/_history`, without an id `GET [type]/_history`, without a type `GET _history`.
+
+    Newest first, deletions included; `_at` answers the versions that were current at some time of that moment or span.
+    """
     message = service_pb2.ListHistoryRequest(type=resource_type)
     if resource_id:
         message.id = require_id(resource_type, resource_id)
@@ -26,18 +30,34 @@ async def history(
             message.page_token = value
         elif name == "_since":
             message.since.CopyFrom(_since(value))
+        elif name == "_at":
+            _set_span(message, value)
         elif name not in FORM_PARAMETERS:
-            violation = FieldViolation(name, "PARAMETER_UNKNOWN", "history takes _count, _since")
+            violation = FieldViolation(name, "PARAMETER_UNKNOWN", "history takes _count, _since and _at")
             raise InvalidArgumentError("PARAMETER_UNKNOWN", "an unknown parameter of history", fields=[violation])
     response = await upstream["records.ListHistory"](message, request)
     base = base_url(request)
-    path = f"{base}/{resource_type}/" + (f"{resource_id}/" if resource_id else "") + "_history"
+    path = "/".join(part for part in (base, resource_type, resource_id, "_history") if part)
     kept = [(name, value) for name, value in query if name != PAGE]
     links = [("self", bundle.url(path, query))]
     if response.next_page_token:
         links.append(("next", bundle.url(path, [*kept, (PAGE, response.next_page_token)])))
     entries = [bundle.history_entry(base, stored) for stored in response.versions]
-    return Reply(200, bundle.assemble("history", links, entries, response.total), CONTENT_TYPE)
+    # Nobody counts the versions of everything; a total that is not known is not told.
+    total = response.total if resource_id else None
+    return Reply(200, bundle.assemble("history", links, entries, total), CONTENT_TYPE)
+
+
+def _set_span(message: service_pb2.ListHistoryRequest, value: str) -> None:
+    # An unencoded plus in a query is a blank.
+    span = asked(value.replace(" ", "+"))
+    if span is None:
+        violation = FieldViolation(
+            "_at", "INSTANT_MALFORMED", "a date or an instant, such as 2026-01-31T09:30:00+07:00"
+        )
+        raise InvalidArgumentError("INSTANT_MALFORMED", "_at is no date", fields=[violation])
+    message.at_from.FromDatetime(span.low)
+    message.at_until.FromDatetime(span.high)
 
 
 def _since(value: str) -> Timestamp:

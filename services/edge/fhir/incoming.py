@@ -1,15 +1,20 @@
 """A Bundle that came in, taken apart: each entry with the bytes of its resource as they were written."""
 
+import base64
+import binascii
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from libs.errors import FieldViolation, InvalidArgumentError
 from services.edge import soundjson
 from services.edge.asgi import Request
-from services.edge.fhir.interaction import base_url, parse_etag
+from services.edge.fhir.interaction import JSON_PATCH, base_url, parse_etag
 
-METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+_WITH_RESOURCE = frozenset({"POST", "PUT", "PATCH"})
 MAX_ENTRIES = 5000
 # Of so many mistakes the caller is told.
 MAX_VIOLATIONS = 50
@@ -24,12 +29,14 @@ class Entry:
     method: str
     # Relative to the base: `Observation/1`, `Observation?code=…`.
     url: str
-    # What Bundle.entry.resource says, and its bytes; None and empty without one.
+    # What Bundle.entry.resource says, and its bytes; None and empty without one. The bytes of a JSON Patch, which comes
+    # in a Binary, are those of the patch.
     resource: dict[str, Any] | None
     body: bytes
     if_none_exist: str
     if_match: int
     if_none_match: str
+    if_modified_since: str = ""
 
     @property
     def place(self) -> str:
@@ -67,19 +74,22 @@ class _Reader:
         if not isinstance(full_url, str):
             raise _EntryError(f"{place}.fullUrl", "ENTRY_MALFORMED", "a URI belongs here")
         method, url = _what(request, place)
-        if method in {"POST", "PUT"} and not isinstance(resource, dict):
-            raise _EntryError(f"{place}.resource", "RESOURCE_MISSING", f"{method} stores a resource")
+        if method not in _WITH_RESOURCE:
+            resource, body = None, ""
+        elif not isinstance(resource, dict):
+            raise _EntryError(f"{place}.resource", "RESOURCE_MISSING", f"{method} comes with a resource")
         held = self._string(request, "ifMatch", place)
         return Entry(
             index=index,
             full_url=full_url,
             method=method,
             url=self._relative(url),
-            resource=resource if method in {"POST", "PUT"} else None,
-            body=body.encode() if method in {"POST", "PUT"} else b"",
+            resource=resource,
+            body=_patch_in(resource, body, place) if method == "PATCH" and resource else body.encode(),
             if_none_exist=self._string(request, "ifNoneExist", place).removeprefix("?"),
             if_match=parse_etag(held, f"{place}.request.ifMatch") if held else 0,
             if_none_match=self._string(request, "ifNoneMatch", place),
+            if_modified_since=_http_date(self._string(request, "ifModifiedSince", place), place),
         )
 
     def _relative(self, url: str) -> str:
@@ -97,10 +107,34 @@ def _what(request: dict[str, Any], place: str) -> tuple[str, str]:
     """Method and URL of Bundle.entry.request."""
     method, url = request.get("method"), request.get("url")
     if not isinstance(method, str) or method not in METHODS:
-        raise _EntryError(f"{place}.request.method", "METHOD_UNKNOWN", "GET, POST, PUT or DELETE")
+        raise _EntryError(f"{place}.request.method", "METHOD_UNKNOWN", "GET, HEAD, POST, PUT, PATCH or DELETE")
     if not isinstance(url, str) or not url:
         raise _EntryError(f"{place}.request.url", "URL_MISSING", "a URL relative to the base belongs here")
     return method, url
+
+
+def _patch_in(resource: dict[str, Any], text: str, place: str) -> bytes:
+    """Parameters as they were written, or the JSON Patch within a Binary (https://hl7.org/fhir/R4/http.html#jsonpatch)."""
+    kind = resource.get("resourceType")
+    if kind == "Parameters":
+        return text.encode()
+    if kind == "Binary" and str(resource.get("contentType", "")).partition(";")[0] == JSON_PATCH:
+        try:
+            return base64.b64decode(str(resource.get("data", "")), validate=True)
+        except binascii.Error:
+            raise _EntryError(f"{place}.resource.data", "ENTRY_MALFORMED", "base64 belongs here") from None
+    raise _EntryError(f"{place}.resource", "PATCH_MISSING", f"a patch is Parameters, or a Binary of {JSON_PATCH}")
+
+
+def _http_date(text: str, place: str) -> str:
+    """An instant as headers have it; empty for none."""
+    if not text:
+        return ""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise _EntryError(f"{place}.request.ifModifiedSince", "ENTRY_MALFORMED", "an instant belongs here") from None
+    return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
 def entries_of(request: Request, body: bytes, document: dict[str, Any]) -> list[Entry]:

@@ -19,6 +19,7 @@ ID = re.compile(r"[A-Za-z0-9.\-]{1,64}")
 _ETAG = re.compile(r'(?:W/)?"([0-9]{1,18})"')
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 JSON_TYPES = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
+JSON_PATCH = "application/json-patch+json"
 # Values of Accept that clients send so often that nobody needs to take them apart.
 _PLAIN_ACCEPT = frozenset({"", "*/*", "application/fhir+json", "application/json"})
 _FORMATS = JSON_TYPES | {"json"}

@@ -19,6 +19,7 @@ _STATUS = {
     "MULTIPLE_MATCHES": 412,
     "ALLERGY_CONFLICT": 422,
     "REFERENCE_UNKNOWN": 422,
+    "PATCH_REFUSED": 422,
 }
 # Codes of http://hl7.org/fhir/issue-type.
 _ISSUE_BY_REASON = {

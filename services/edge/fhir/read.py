@@ -1,5 +1,7 @@
 """read (https://hl7.org/fhir/R4/http.html#read): the stored bytes, untouched."""
 
+from email.utils import parsedate_to_datetime
+
 from nhip.records.v1 import resources_pb2, service_pb2
 
 from services.edge.asgi import Reply, Request
@@ -16,10 +18,25 @@ async def read(upstream: Upstream, request: Request, resource_type: str, resourc
 
 
 def answer(request: Request, stored: resources_pb2.StoredResource) -> Reply:
-    """One version; 304 when the caller says that they hold it."""
-    etag = b'W/"%d"' % stored.version
-    headers = [(b"etag", etag), (b"last-modified", http_date(stored.recorded_at))]
-    held = request.headers.get(b"if-none-match")
-    if held is not None and etag.removeprefix(b"W/") in {part.strip().removeprefix(b"W/") for part in held.split(b",")}:
+    """One version; 304 when the caller says that they hold it (http://hl7.org/fhir/R4/http.html#cread)."""
+    headers = [(b"etag", b'W/"%d"' % stored.version), (b"last-modified", http_date(stored.recorded_at))]
+    if _is_held(request, stored):
         return Reply(304, b"", b"", headers)
     return Reply(200, stored.body, CONTENT_TYPE, headers)
+
+
+def _is_held(request: Request, stored: resources_pb2.StoredResource) -> bool:
+    held = request.headers.get(b"if-none-match")
+    if held is not None:
+        # Of both headers this one counts (RFC 9110, section 13.2.2).
+        tags = {part.strip().removeprefix(b"W/") for part in held.split(b",")}
+        return b"*" in tags or b'"%d"' % stored.version in tags
+    since = request.headers.get(b"if-modified-since")
+    if since is None:
+        return False
+    try:
+        moment = parsedate_to_datetime(since.decode("ascii"))
+    except ValueError:
+        # A date that is none asks for nothing.
+        return False
+    return moment.tzinfo is not None and stored.recorded_at.seconds <= moment.timestamp()

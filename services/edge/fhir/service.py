@@ -1,6 +1,7 @@
 """Everything under /fhir/R4: from a path to its interaction, and from any error to an OperationOutcome."""
 
 import logging
+from collections.abc import Sequence
 
 from libs.errors import FieldViolation, InvalidArgumentError
 from libs.fhir.definitions import definitions
@@ -10,19 +11,20 @@ from services.edge.faults import Refusal, fault_of, unexpected
 from services.edge.fhir.batch import batch
 from services.edge.fhir.capabilities import capabilities
 from services.edge.fhir.create import create
-from services.edge.fhir.delete import delete
+from services.edge.fhir.delete import delete, delete_matching
 from services.edge.fhir.history import history
 from services.edge.fhir.ihe.crossreference import cross_reference
 from services.edge.fhir.ihe.messages import process_message
-from services.edge.fhir.incoming import entries_of
+from services.edge.fhir.incoming import Entry, entries_of
 from services.edge.fhir.interaction import read_body, require_json_answer, require_type, wants_pretty
 from services.edge.fhir.operations import match as match_patient
 from services.edge.fhir.operations import validate
 from services.edge.fhir.outcome import refusal
+from services.edge.fhir.patch import patch
 from services.edge.fhir.read import read
 from services.edge.fhir.search import posted_query, search
 from services.edge.fhir.transaction import transaction
-from services.edge.fhir.update import update
+from services.edge.fhir.update import update, update_matching
 from services.edge.fhir.vread import vread
 from services.edge.upstream import Upstream
 
@@ -68,32 +70,46 @@ class Fhir:
                 return await self._instance(request, verb, resource_type, resource_id)
             case [resource_type] if resource_type in self._types:
                 request.route = "/fhir/R4/{type}"
-                if verb == "GET":
-                    return await search(self._upstream, request, resource_type, query)
-                _allow(verb, "POST", "GET")
-                return await create(self._upstream, request, resource_type)
+                return await self._type(request, verb, resource_type, query)
             case [resource_type, *rest] if resource_type in self._types:
                 return await self._beyond(request, verb, resource_type, rest, query)
             case _:
-                return await self._base(request, verb, segments)
+                return await self._base(request, verb, segments, query)
 
-    async def _base(self, request: Request, verb: str, segments: list[str]) -> Reply:
+    async def _base(self, request: Request, verb: str, segments: list[str], query: Query) -> Reply:
         """What concerns no type: bundles, the capabilities, operations of the whole system."""
         match segments:
             case []:
                 request.route = "/fhir/R4"
                 _allow(verb, "POST")
                 return await self._bundle(request)
+            case ["_history"]:
+                request.route = "/fhir/R4/_history"
+                _allow(verb, "GET", "HEAD")
+                return await history(self._upstream, request, "", "", query)
             case ["metadata"]:
                 request.route = "/fhir/R4/metadata"
-                _allow(verb, "GET")
+                _allow(verb, "GET", "HEAD")
                 return await capabilities(request)
             case ["$process-message"]:
                 request.route = "/fhir/R4/$process-message"
                 _allow(verb, "POST")
-                return await process_message(self._upstream, request, transaction)
+                return await process_message(self._upstream, request, self._transaction)
             case _:
                 raise Refusal("NOT_FOUND", "TYPE_UNKNOWN", "there is no such resource type in FHIR R4", status=404)
+
+    async def _type(self, request: Request, verb: str, resource_type: str, query: Query) -> Reply:
+        match verb:
+            case "GET":
+                return await search(self._upstream, request, resource_type, query)
+            case "PUT":
+                return await update_matching(self._upstream, request, resource_type, query)
+            case "PATCH":
+                return await patch(self._upstream, request, resource_type, "", query)
+            case "DELETE":
+                return await delete_matching(self._upstream, request, resource_type, query)
+        _allow(verb, "DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+        return await create(self._upstream, request, resource_type)
 
     async def _instance(self, request: Request, verb: str, resource_type: str, resource_id: str) -> Reply:
         request.route = "/fhir/R4/{type}/{id}"
@@ -101,7 +117,9 @@ class Fhir:
             return await read(self._upstream, request, resource_type, resource_id)
         if verb == "PUT":
             return await update(self._upstream, request, resource_type, resource_id)
-        _allow(verb, "DELETE", "GET", "PUT")
+        if verb == "PATCH":
+            return await patch(self._upstream, request, resource_type, resource_id, _NO_QUERY)
+        _allow(verb, "DELETE", "GET", "HEAD", "PATCH", "PUT")
         return await delete(self._upstream, request, resource_type, resource_id)
 
     async def _beyond(self, request: Request, verb: str, resource_type: str, rest: list[str], query: Query) -> Reply:
@@ -113,17 +131,17 @@ class Fhir:
                 return await search(upstream, request, resource_type, await posted_query(request))
             case ["_history"]:
                 request.route = "/fhir/R4/{type}/_history"
-                _allow(verb, "GET")
+                _allow(verb, "GET", "HEAD")
                 return await history(upstream, request, resource_type, "", query)
             case [*_, operation] if operation.startswith("$"):
                 return await self._operation(request, verb, resource_type, rest, query)
             case [resource_id, "_history"]:
                 request.route = "/fhir/R4/{type}/{id}/_history"
-                _allow(verb, "GET")
+                _allow(verb, "GET", "HEAD")
                 return await history(upstream, request, resource_type, resource_id, query)
             case [resource_id, "_history", version]:
                 request.route = "/fhir/R4/{type}/{id}/_history/{vid}"
-                _allow(verb, "GET")
+                _allow(verb, "GET", "HEAD")
                 return await vread(upstream, request, resource_type, resource_id, version)
             case _:
                 raise Refusal("NOT_FOUND", "INTERACTION_UNKNOWN", "there is nothing at this path", status=404)
@@ -151,11 +169,14 @@ class Fhir:
         require_type(document, "Bundle", "Bundle")
         kind = document.get("type")
         if kind == "transaction":
-            return await transaction(self._upstream, request, entries_of(request, body, document))
+            return await self._transaction(self._upstream, request, entries_of(request, body, document))
         if kind == "batch":
             return await batch(self._entry, request, entries_of(request, body, document))
         violation = FieldViolation("Bundle.type", "BUNDLE_INVALID", "transaction or batch")
         raise InvalidArgumentError("BUNDLE_INVALID", "the base takes transactions and batches", fields=[violation])
+
+    async def _transaction(self, upstream: Upstream, request: Request, entries: Sequence[Entry]) -> Reply:
+        return await transaction(upstream, self._entry, request, entries)
 
     async def _entry(self, request: Request) -> Reply:
         """One entry of a batch; a batch within a batch is none."""

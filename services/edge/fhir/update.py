@@ -1,27 +1,29 @@
-"""update (https://hl7.org/fhir/R4/http.html#update). An id that is not there is not created: ids are the server's.
+"""update (https://hl7.org/fhir/R4/http.html#update), of an id or of the one resource that a condition matches.
+
+An id that is not there is created only where the deployment's policy lets callers choose ids; elsewhere it is answered
+405, as the specification has it.
 
 A Patient is checked with records and with the patient index, then registered anew, then stored. Its own number must lead
 to the registration that the URL names: a number is corrected by registering and linking, not by writing over somebody.
 """
 
-import re
 from typing import Any
 
 import grpc
-from nhip.records.v1 import service_pb2
+from nhip.records.v1 import resources_pb2, service_pb2
 
-from libs.errors import FieldViolation
 from services.edge.asgi import Reply, Request
 from services.edge.faults import Refusal, fault_of
-from services.edge.fhir import patient, registering
-from services.edge.fhir.interaction import read_resource, require_id, version_wanted, written
+from services.edge.fhir import patient, registering, single
+from services.edge.fhir.interaction import base_url, read_resource, require_id, version_wanted, written
 from services.edge.upstream import Upstream
 
-_ENTRY = re.compile(r"^Bundle\.entry\[0\](\.resource)?(\.ofType\(Patient\))?")
+UNKNOWN = "RESOURCE_UNKNOWN"
+CREATED = resources_pb2.WRITE_OUTCOME_CREATED
 
 
 async def update(upstream: Upstream, request: Request, resource_type: str, resource_id: str) -> Reply:
-    """`PUT [type]/[id]`: 200; 404 for an unknown id; 412 when If-Match names another version."""
+    """`PUT [type]/[id]`: 200, or 201 for one that is made; 405 for an unknown id; 412 for another version in If-Match."""
     require_id(resource_type, resource_id)
     if_match = version_wanted(request)
     body, document = await read_resource(request, resource_type, resource_id)
@@ -31,11 +33,55 @@ async def update(upstream: Upstream, request: Request, resource_type: str, resou
         body=body,
         if_match=if_match,
         request_id=request.header(b"idempotency-key"),
+        base_url=base_url(request),
     )
+    try:
+        if resource_type == patient.TYPE:
+            return await _update_patient(upstream, request, message, document)
+        response = await upstream["records.UpdateResource"](message, request)
+    except (grpc.aio.AioRpcError, Refusal) as error:
+        raise _as_method_refused(error) from None
+    return _written(request, response.resource, response.outcome)
+
+
+async def update_matching(
+    upstream: Upstream, request: Request, resource_type: str, query: list[tuple[str, str]]
+) -> Reply:
+    """`PUT [type]?…`: 200 for the one match, 201 where nothing matches, 412 for several matches."""
+    entry = service_pb2.TransactionEntry(
+        method="PUT", url=f"{resource_type}?{single.condition_of(query)}", if_match=version_wanted(request)
+    )
+    entry.body, document = await read_resource(request, resource_type)
     if resource_type == patient.TYPE:
-        return await _update_patient(upstream, request, message, document)
-    response = await upstream["records.UpdateResource"](message, request)
-    return written(request, response.resource, 200, located=False)
+        await _register_matching(upstream, request, entry, document)
+    result = await single.carry_out(upstream, request, entry, resource_type)
+    return _written(request, result.resource, result.outcome)
+
+
+def _written(request: Request, stored: resources_pb2.StoredResource, outcome: int) -> Reply:
+    is_new = outcome == CREATED
+    return written(request, stored, 201 if is_new else 200, located=is_new)
+
+
+def _as_method_refused(error: Exception) -> Exception:
+    fault = fault_of(error)
+    if fault is None or fault.reason != UNKNOWN:
+        return error
+    return Refusal(
+        fault.code, fault.reason, fault.message, fields=fault.fields, status=405, headers=((b"allow", b"GET, HEAD"),)
+    )
+
+
+async def _register_matching(
+    upstream: Upstream, request: Request, entry: service_pb2.TransactionEntry, document: dict[str, Any]
+) -> None:
+    """Registers a Patient once records says that the update would be of that registration."""
+    registration = patient.to_registration(document, patient.organization_of(request))
+    entry.id, _ = await registering.check(upstream, request, registration)
+    tried = await single.carry_out(upstream, request, entry, patient.TYPE, validate_only=True)
+    if tried.resource.id != entry.id:
+        raise registering.registration_mismatch()
+    await registering.register(upstream, request, registration)
 
 
 async def _update_patient(
@@ -58,7 +104,7 @@ async def _update_patient(
             raise
         # Records remember nothing of this request id, so what they said at first holds.
         raise refused from None
-    return written(request, response.resource, 200, located=False)
+    return _written(request, response.resource, response.outcome)
 
 
 async def _refusal(
@@ -73,17 +119,5 @@ async def _refusal(
             service_pb2.ExecuteTransactionRequest(entries=[entry], validate_only=True), request
         )
     except grpc.aio.AioRpcError as error:
-        return _of_single(error)
+        return single.of_single(error, patient.TYPE)
     return None
-
-
-def _of_single(error: grpc.aio.AioRpcError) -> Exception:
-    """The error of a transaction with one entry, as the error of the entry alone."""
-    fault = fault_of(error)
-    if fault is None or not fault.fields:
-        return error
-    fields = [
-        FieldViolation(_ENTRY.sub(patient.TYPE, violation.field), violation.reason, violation.description)
-        for violation in fault.fields
-    ]
-    return Refusal(fault.code, fault.reason, fault.message, fields=fields)

@@ -1,23 +1,25 @@
 """What every use-case is handed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from libs.access.caller import Caller
 from libs.clock import Clock
 from libs.database.engine import Database
 from libs.errors import PermissionDeniedError
 from libs.pages import PageTokens
+from services.records.model import Policy
 
 FEED = "records"
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """The database, the time, and the key of page tokens."""
+    """The database, the time, the key of page tokens, and what the deployment allows."""
 
     database: Database
     clock: Clock
     pages: PageTokens
+    policy: Policy = field(default_factory=Policy)
 
 
 class UseCases:
@@ -27,6 +29,7 @@ class UseCases:
         self.database = means.database
         self.clock = means.clock
         self.pages = means.pages
+        self.policy = means.policy
 
 
 def require_organization(caller: Caller) -> None:

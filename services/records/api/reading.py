@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from nhip.records.v1 import service_pb2
 
 from libs.database.transactions import Reader
+from libs.fhir.moments import Span
 from libs.runtime.call import Call
 from services.records import wire
 from services.records.api import filing
@@ -39,8 +40,9 @@ class Reading(UseCases):
         return service_pb2.ReadVersionResponse(resource=wire.stored_message(stored))
 
     async def ListHistory(self, request: service_pb2.ListHistoryRequest, call: Call) -> service_pb2.ListHistoryResponse:
-        """Versions, newest first. The total is told for one resource; for a type nobody waits until all are counted."""
-        binding = ("history", request.type, request.id, _since(request), *seen_by(call.caller))
+        """Versions, newest first. The total is told for one resource; beyond it nobody waits until all are counted."""
+        since, at = _since(request), _at(request)
+        binding = ("history", request.type, request.id, since, at and (at.low, at.high), *seen_by(call.caller))
         after = self.pages.read(request.page_token, *binding)
         count = request.page_size or DEFAULT_PAGE
         async with self.database.reading() as reader:
@@ -48,7 +50,7 @@ class Reading(UseCases):
                 reader,
                 call.caller,
                 self.clock(),
-                histories.Asked(request.type, request.id, _since(request), count, after),
+                histories.Asked(request.type, request.id, since, at, count, after),
             )
             if request.id and not page.exists:
                 await self._refuse(call, reader, request)
@@ -65,6 +67,12 @@ class Reading(UseCases):
         if found is not None:
             filing.touch(call, found.stored)
         raise errors.resource_unknown(request.type, is_refusal=found is not None)
+
+
+def _at(request: service_pb2.ListHistoryRequest) -> Span | None:
+    if not request.HasField("at_from"):
+        return None
+    return Span(request.at_from.ToDatetime(UTC), request.at_until.ToDatetime(UTC))
 
 
 def _since(request: service_pb2.ListHistoryRequest) -> datetime | None:

@@ -1,7 +1,6 @@
 """Create, update, delete: http://hl7.org/fhir/R4/http.html#create and after."""
 
 from datetime import datetime
-from urllib.parse import parse_qsl
 
 from nhip.records.v1 import service_pb2
 
@@ -13,12 +12,12 @@ from libs.ids import new_id
 from libs.runtime.call import Call
 from services.records import wire
 from services.records.api import filing
+from services.records.api.conditions import condition_locks, find_existing
 from services.records.api.ground import UseCases, require_organization
 from services.records.model import Intent, Operation, Outcome, Stored
 from services.records.rules import errors
 from services.records.rules.filing import parse_resource, require_id, to_milliseconds
-from services.records.rules.queries import parse_query
-from services.records.store import resources, searching
+from services.records.store import resources
 
 
 class Writing(UseCases):
@@ -29,7 +28,7 @@ class Writing(UseCases):
     ) -> service_pb2.CreateResourceResponse:
         """Stores a new resource, unless `if_none_exist` finds the one that is meant."""
         require_organization(call.caller)
-        body = parse_resource(request.body, request.type)
+        body = parse_resource(request.body, request.type, own_base=request.base_url)
         require_own_id(request.type, request.id, "")
         is_new = not request.id
         body["id"] = request.id or new_id()
@@ -75,9 +74,16 @@ class Writing(UseCases):
     ) -> service_pb2.UpdateResourceResponse:
         """Stores a new version; the same content again makes none."""
         require_organization(call.caller)
-        body = parse_resource(request.body, request.type, resource_id=request.id)
+        body = parse_resource(request.body, request.type, resource_id=request.id, own_base=request.base_url)
         require_id(body, request.type, "")
-        intent = Intent(Operation.UPDATE, request.type, request.id, body, if_match=request.if_match)
+        intent = Intent(
+            Operation.UPDATE,
+            request.type,
+            request.id,
+            body,
+            if_match=request.if_match,
+            is_upsert=self.policy.updates_create and request.type != "Patient",
+        )
         now = to_milliseconds(self.clock())
         async with self.database.writing(call) as writer:
             await writer.lock(intent.key)
@@ -127,36 +133,6 @@ def require_own_id(resource_type: str, resource_id: str, place: str) -> None:
     if resource_type != "Patient" and resource_id:
         issue = Issue(expression, INVALID, "the server gives the id")
         raise errors.resource_invalid([issue], place, resource_type)
-
-
-def condition_locks(resource_type: str, condition: str) -> list[str]:
-    """Two creations under one condition wait for each other, or both would find nothing."""
-    return [f"condition/{resource_type}?{condition}"] if condition else []
-
-
-async def find_existing(
-    reader: Reader, caller: Caller, seen_at: datetime, resource_type: str, condition: str, where: str
-) -> Stored | None:
-    """The one resource that meets a condition; None for no condition, or none that meets it.
-
-    Raises FailedPreconditionError, reason MULTIPLE_MATCHES; InvalidArgumentError, reason SEARCH_INVALID.
-    """
-    if not condition:
-        return None
-    query = parse_query(resource_type, parse_condition(condition, where))
-    query.count, query.inclusions, query.wants_matches = 2, [], True
-    page = await searching.search(reader, caller, seen_at, query, None)
-    if len(page.matches) > 1:
-        raise errors.multiple_matches(where)
-    return page.matches[0] if page.matches else None
-
-
-def parse_condition(condition: str, where: str) -> list[tuple[str, str]]:
-    """The parameters of a query string. Raises InvalidArgumentError, reason SEARCH_INVALID, where there are none."""
-    parameters = parse_qsl(condition.lstrip("?"), keep_blank_values=True)
-    if not parameters:
-        raise errors.search_invalid(where, "the condition names no search parameter")
-    return parameters
 
 
 async def read_existing(

@@ -13,12 +13,12 @@ from libs.errors import FieldViolation, InvalidArgumentError
 from libs.fhir.body import Json
 from libs.fhir.definitions import is_resource_type
 from libs.fhir.issues import INVALID, NOT_SUPPORTED, REQUIRED
-from libs.fhir.references import parse_conditional, rewrite
+from libs.fhir.references import parse_conditional, rewrite, without_base
 
 _URL: Final = re.compile(r"([A-Z][A-Za-z]{1,63})(?:/([A-Za-z0-9.-]{1,64})(?:/_history/([0-9]{1,18}))?)?")
 _RESTFUL: Final = re.compile(r"(https?://\S*/)[A-Z][A-Za-z]{1,63}/[A-Za-z0-9.-]{1,64}")
 # The letter of the scope that each method needs.
-LETTERS: Final = {"POST": "c", "PUT": "u", "DELETE": "d", "GET": "r"}
+LETTERS: Final = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d", "GET": "r"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,11 @@ class Asked:
 
     method: str
     type: str
+    # Empty for a creation, and where a condition says which resource is meant.
     id: str
     version: int
+    # A search query; empty for none.
+    condition: str = ""
 
 
 def entry_place(index: int, part: str = "") -> str:
@@ -45,20 +48,27 @@ def bundle_invalid(where: str, description: str, code: str = INVALID) -> Invalid
 def asked(index: int, method: str, url: str) -> Asked:
     """Reads the address of an entry. Raises InvalidArgumentError, reason BUNDLE_INVALID."""
     where = entry_place(index, "request.url")
-    if "?" in url:
-        raise bundle_invalid(
-            where, "searches and conditional updates within a transaction are not supported", NOT_SUPPORTED
-        )
-    match = _URL.fullmatch(url.strip("/"))
+    path, mark, condition = url.partition("?")
+    match = _URL.fullmatch(path.strip("/"))
     if match is None or not is_resource_type(match[1]):
         raise bundle_invalid(where, "the address is Type or Type/id, of a FHIR R4 resource type")
     resource_id, version = match[2] or "", int(match[3] or 0)
+    if mark:
+        return _conditional(where, method, match[1], resource_id, condition)
     if (method == "POST") == bool(resource_id):
         wanted = "only a type" if method == "POST" else "a type and an id"
         raise bundle_invalid(where, f"{method} has {wanted}")
     if version and method != "GET":
         raise bundle_invalid(where, "only GET has a version")
     return Asked(method, match[1], resource_id, version)
+
+
+def _conditional(where: str, method: str, resource_type: str, resource_id: str, condition: str) -> Asked:
+    if method not in {"PUT", "PATCH", "DELETE"}:
+        raise bundle_invalid(where, f"{method} has no condition in its address", NOT_SUPPORTED)
+    if resource_id:
+        raise bundle_invalid(where, "the address has an id or a condition, not both")
+    return Asked(method, resource_type, "", 0, condition)
 
 
 class FullUrls:
@@ -82,9 +92,10 @@ class FullUrls:
         full_url: str,
         conditions: Mapping[tuple[str, str], str],
         *,
+        own_base: str = "",
         may_dangle: bool = False,
     ) -> None:
-        """Replaces, in place, references to entries and conditional references by `Type/id`.
+        """Replaces, in place, references to entries and conditional references by `Type/id`, `own_base` by nothing.
 
         Raises InvalidArgumentError, reason BUNDLE_INVALID, for a `urn:uuid:` or `urn:oid:` that is no entry's address.
         """
@@ -97,6 +108,7 @@ class FullUrls:
             key = self._keys.get(address) or (self._keys.get(base + address) if base else None)
             if key is not None:
                 return key + mark + fragment
+            text = without_base(text, own_base)
             condition = parse_conditional(text)
             if condition is not None:
                 return conditions.get(condition, text)
@@ -108,17 +120,17 @@ class FullUrls:
         rewrite(body, replace)
 
 
-def conditions_of(bodies: Sequence[tuple[int, Json]]) -> dict[tuple[str, str], str]:
+def conditions_of(bodies: Sequence[tuple[int, Json]], own_base: str = "") -> dict[tuple[str, str], str]:
     """Every conditional reference (type, query) of the entries, with the expression of the first that makes it."""
     found: dict[tuple[str, str], str] = {}
     for index, body in bodies:
-        rewrite(body, _noting(index, found))
+        rewrite(body, _noting(index, found, own_base))
     return found
 
 
-def _noting(index: int, found: dict[tuple[str, str], str]) -> Callable[[str, str], str]:
+def _noting(index: int, found: dict[tuple[str, str], str], own_base: str) -> Callable[[str, str], str]:
     def note(expression: str, text: str) -> str:
-        condition = parse_conditional(text)
+        condition = parse_conditional(without_base(text, own_base))
         if condition is not None:
             found.setdefault(condition, entry_place(index, f"resource.{expression}.reference"))
         return text

@@ -11,7 +11,7 @@ from libs.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from libs.fhir.issues import BUSINESS_RULE, NOT_FOUND, Issue
+from libs.fhir.issues import BUSINESS_RULE, INVALID, NOT_FOUND, Issue
 
 
 def at(place: str, resource_type: str, expression: str = "") -> str:
@@ -84,6 +84,23 @@ def multiple_matches(where: str) -> FailedPreconditionError:
     return FailedPreconditionError(
         "MULTIPLE_MATCHES", message, fields=[FieldViolation(where, "multiple-matches", message)]
     )
+
+
+def id_not_given(resource_type: str, place: str) -> InvalidArgumentError:
+    """A creation under an id of the caller's own choice."""
+    return resource_invalid([Issue(f"{resource_type}.id", INVALID, "the server gives the id")], place, resource_type)
+
+
+def patch_invalid(issue: Issue, place: str) -> InvalidArgumentError:
+    """What was sent is no patch. The place is one within the patch."""
+    field = FieldViolation(at(place, "Patch", issue.expression), issue.code, issue.description)
+    return InvalidArgumentError("PATCH_INVALID", f"{field.field}: {issue.description}", fields=[field])
+
+
+def patch_refused(issue: Issue, place: str) -> FailedPreconditionError:
+    """The patch does not fit the resource as it is: a path that leads nowhere, a test that fails."""
+    field = FieldViolation(at(place, "Patch", issue.expression), issue.code, issue.description)
+    return FailedPreconditionError("PATCH_REFUSED", f"{field.field}: {issue.description}", fields=[field])
 
 
 def registration_changed(place: str, resource_type: str) -> FailedPreconditionError:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from libs.fhir.body import BodyError, Json, canonical, dump, parse
 from libs.fhir.compartments import patient_of
 from libs.fhir.issues import REQUIRED, VALUE, Issue
-from libs.fhir.references import LocalReference, local_references
+from libs.fhir.references import LocalReference, local_references, rewrite, without_base
 from libs.fhir.validation import validate
 from services.records.rules.errors import resource_invalid
 
@@ -15,8 +15,12 @@ _FILLED_IN = ("versionId", "lastUpdated")
 _HASH_BYTES = 16
 
 
-def parse_resource(raw: bytes, resource_type: str, place: str = "", *, resource_id: str = "") -> Json:
+def parse_resource(
+    raw: bytes, resource_type: str, place: str = "", *, resource_id: str = "", own_base: str = ""
+) -> Json:
     """The valid resource in the bytes. `resource_id` is the id that it must have, if it states one.
+
+    References under the server's own address, `own_base`, become local ones.
 
     Raises InvalidArgumentError, reason RESOURCE_INVALID, with an expression for each defect.
     """
@@ -24,6 +28,9 @@ def parse_resource(raw: bytes, resource_type: str, place: str = "", *, resource_
         body = parse(raw)
     except BodyError as error:
         raise resource_invalid([error.issue], place, resource_type) from None
+    # Most name no address at all; a slash may be written with a backslash before it.
+    if own_base and (own_base.encode() in raw or b"\\/" in raw):
+        rewrite(body, lambda _, text: without_base(text, own_base))
     require_valid(body, resource_type, place)
     if resource_id and body.get("id", resource_id) != resource_id:
         issue = Issue(f"{resource_type}.id", VALUE, "the id is not that of the address")

@@ -1,4 +1,4 @@
-"""The versions of a resource, or of a type, newest first."""
+"""The versions of a resource, of a type, or of everything, newest first."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,11 +10,21 @@ from sqlalchemy import text
 from libs.access.caller import Caller
 from libs.database.statements import Statement
 from libs.database.transactions import Reader
+from libs.fhir.definitions import definitions
+from libs.fhir.moments import BEGINNING, END, Span
 from services.records.model import Stored
 from services.records.store.resources import COLUMNS, VERSIONS, by_view, columns, stored_of
 from services.records.visibility import parameters, view_of
 
 _OF_ID = VERSIONS.format(and_current="AND current.id = CAST(:id AS text)", and_past="AND past.id = CAST(:id AS text)")
+
+# True of the alias r when it was current at some time of the span: not replaced before the span began.
+_CURRENT_IN_SPAN = """r.recorded_at < CAST(:at_until AS timestamptz) AND NOT EXISTS (
+    SELECT 1 FROM {table} AS newer
+    WHERE newer.type = r.type AND newer.id = r.id AND newer.filed_under = r.filed_under
+      AND newer.version = r.version + 1 AND newer.recorded_at <= CAST(:at_from AS timestamptz)
+)"""
+_AT = " AND ".join(_CURRENT_IN_SPAN.format(table=table) for table in ("resources", "resource_versions"))
 
 # `total` counts what was asked for, `known` all versions that the caller may see: with none, there is no such resource.
 OF_ONE = by_view(
@@ -25,7 +35,7 @@ OF_ONE = by_view(
         FROM ({_OF_ID}) AS r
         WHERE {{r}}
     ), asked AS (
-        SELECT * FROM seen WHERE recorded_at >= CAST(:since AS timestamptz)
+        SELECT * FROM seen AS r WHERE r.recorded_at >= CAST(:since AS timestamptz) AND {_AT}
     )
     SELECT (SELECT count(*) FROM seen) AS known, (SELECT count(*) FROM asked) AS total, page.*
     FROM (VALUES (1)) AS always
@@ -37,15 +47,28 @@ OF_ONE = by_view(
     "r",
 )
 
-OF_TYPE = by_view(
-    "histories.of_type",
+_PAGE = f"""
+    r.recorded_at >= CAST(:since AS timestamptz) AND {_AT} AND {{r}}
+      AND (r.recorded_at, r.type, r.id, r.version) < (
+          CAST(:before AS timestamptz), CAST(:before_type AS text), CAST(:before_id AS text),
+          CAST(:before_version AS bigint)
+      )
+    ORDER BY r.recorded_at DESC, r.type DESC, r.id DESC, r.version DESC
+    LIMIT CAST(:count AS bigint)
+"""
+
+# A page of each of the types, of which the newest are the page of all: each is read by its own index, however many there are.
+OF_TYPES = by_view(
+    "histories.of_types",
     f"""
-    SELECT {columns("r")}
-    FROM ({VERSIONS.format(and_current="", and_past="")}) AS r
-    WHERE r.recorded_at >= CAST(:since AS timestamptz) AND {{r}}
-      AND (r.recorded_at, r.id, r.version)
-          < (CAST(:before AS timestamptz), CAST(:before_id AS text), CAST(:before_version AS bigint))
-    ORDER BY r.recorded_at DESC, r.id DESC, r.version DESC
+    SELECT page.*
+    FROM unnest(CAST(:types AS text[])) AS wanted (type)
+    CROSS JOIN LATERAL (
+        SELECT {columns("r")}
+        FROM ({VERSIONS.format(and_current="", and_past="").replace("CAST(:type AS text)", "wanted.type")}) AS r
+        WHERE {_PAGE}
+    ) AS page
+    ORDER BY page.recorded_at DESC, page.type DESC, page.id DESC, page.version DESC
     LIMIT CAST(:count AS bigint)
     """,
     "r",
@@ -72,10 +95,13 @@ _LAST_VERSION = 2**62
 class Asked:
     """Which versions are asked for."""
 
+    # Empty for all types.
     type: str
     # Empty for the whole type.
     id: str
     since: datetime | None
+    # Only versions that were current at some time within.
+    at: Span | None
     count: int
     # Where the page before ended, as it was in `History.last`.
     after: Any
@@ -95,28 +121,31 @@ class History:
 
 async def history(reader: Reader, caller: Caller, seen_at: datetime, asked: Asked) -> History:
     """One page, by one statement."""
-    seen = parameters(caller, seen_at)
-    since = asked.since or datetime(1, 1, 2, tzinfo=seen_at.tzinfo)
+    bounds: dict[str, Any] = {
+        "since": asked.since or BEGINNING,
+        "at_from": asked.at.low if asked.at else BEGINNING,
+        "at_until": asked.at.high if asked.at else END,
+        "count": asked.count + 1,
+        **parameters(caller, seen_at),
+    }
     if asked.id:
         before = asked.after if asked.after is not None else _LAST_VERSION
-        rows = await reader.fetch(
-            OF_ONE[view_of(caller)],
-            type=asked.type, id=asked.id, since=since, before=before, count=asked.count + 1, **seen,
-        )  # fmt: skip
+        rows = await reader.fetch(OF_ONE[view_of(caller)], type=asked.type, id=asked.id, before=before, **bounds)
         versions = [stored_of(row) for row in rows if row["id"] is not None]
         last = versions[asked.count - 1].version if len(versions) > asked.count else None
         return History(versions[: asked.count], rows[0]["total"], rows[0]["known"] > 0, last)
-    moment, resource_id, version = asked.after or ("9999-12-30T00:00:00+00:00", "", 0)
+    moment, resource_type, resource_id, version = asked.after or (END.isoformat(), "", "", 0)
     rows = await reader.fetch(
-        OF_TYPE[view_of(caller)],
-        type=asked.type, since=since, before=datetime.fromisoformat(moment), before_id=resource_id,
-        before_version=version, count=asked.count + 1, **seen,
+        OF_TYPES[view_of(caller)],
+        types=[asked.type] if asked.type else sorted(definitions().resource_types),
+        before=datetime.fromisoformat(moment), before_type=resource_type, before_id=resource_id,
+        before_version=version, **bounds,
     )  # fmt: skip
     versions = [stored_of(row) for row in rows]
     place = None
     if len(versions) > asked.count:
         final = versions[asked.count - 1]
-        place = [final.recorded_at.isoformat(), final.id, final.version]
+        place = [final.recorded_at.isoformat(), final.type, final.id, final.version]
     return History(versions[: asked.count], 0, exists=True, last=place)
 
 

@@ -1,5 +1,8 @@
 """Through the edge to the real identity, patient index and records: a Patient's way, end to end."""
 
+import json
+from base64 import b64encode
+
 from tests.services.edge.fhir.stored import HN, a_patient, bundle_of
 
 FHIR_JSON = {"content-type": "application/fhir+json"}
@@ -74,3 +77,73 @@ async def test_matching_finds_the_person_by_the_citizen_id(whole):
     found = await whole.post("/fhir/R4/Patient/$match", json=parameters, headers=FHIR_JSON)
     assert found.status_code == 200, found.text
     assert found.json()["entry"][0]["search"]["extension"][0]["valueCode"] == "certain"
+
+
+PATCH = {"content-type": "application/json-patch+json"}
+
+
+async def test_a_patch_of_a_patient_changes_the_registration_too(whole):
+    created = await whole.post("/fhir/R4/Patient", json=a_patient(), headers=FHIR_JSON)
+    patient, at = created.json(), {"nhip-position": created.headers["nhip-position"]}
+    patch = [{"op": "replace", "path": "/birthDate", "value": "1984-02-28"}]
+    url = f"/fhir/R4/Patient/{patient['id']}"
+    patched = await whole.patch(url, json=patch, headers={**PATCH, **at, "if-match": 'W/"1"'})
+    assert (patched.status_code, patched.json()["birthDate"]) == (200, "1984-02-28"), patched.text
+    registration = await whole.get(f"/v1/registrations/{patient['id']}")
+    assert registration.json()["registration"]["birthDate"] == "1984-02-28"
+    stale = await whole.patch(url, json=patch, headers={**PATCH, **at, "if-match": 'W/"1"'})
+    assert stale.status_code == 412
+    failed = await whole.patch(url, json=[{"op": "test", "path": "/gender", "value": "x"}], headers={**PATCH, **at})
+    assert (failed.status_code, failed.json()["issue"][0]["expression"]) == (422, ["Patient.operation[0].value"])
+    query = f"identifier={HN}|HN-7"
+    updated = await whole.put(f"/fhir/R4/Patient?{query}", json=a_patient(gender="female"), headers={**FHIR_JSON, **at})
+    assert (updated.status_code, updated.json()["gender"], updated.json()["id"]) == (200, "female", patient["id"])
+    gone = await whole.delete(f"/fhir/R4/Patient?{query}", headers=at)
+    assert gone.status_code == 204
+    assert (await whole.get(url)).status_code == 410
+    history = (await whole.get("/fhir/R4/_history", headers=at)).json()
+    assert [one["request"]["method"] for one in history["entry"]] == ["DELETE", "PUT", "PUT", "POST"]
+
+
+async def test_a_transaction_patches_searches_and_reads_what_it_wrote(whole):
+    created = await whole.post("/fhir/R4/Patient", json=a_patient(), headers=FHIR_JSON)
+    patient, at = created.json(), {"nhip-position": created.headers["nhip-position"]}
+    finding = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "x"},
+        "subject": {"reference": f"http://edge.test/fhir/R4/Patient/{patient['id']}"},
+    }
+    patch = [{"op": "replace", "path": "/gender", "value": "female"}]
+    binary = {
+        "resourceType": "Binary",
+        "contentType": PATCH["content-type"],
+        "data": b64encode(json.dumps(patch).encode()).decode(),
+    }
+    entries = [
+        {"request": {"method": "GET", "url": f"Observation?patient={patient['id']}"}},
+        {"request": {"method": "PATCH", "url": f"Patient/{patient['id']}"}, "resource": binary},
+        {"request": {"method": "POST", "url": "Observation"}, "resource": finding},
+        {"request": {"method": "GET", "url": f"Patient/{patient['id']}"}},
+        {"request": {"method": "HEAD", "url": f"Patient/{patient['id']}"}},
+    ]
+    done = await whole.post("/fhir/R4", content=bundle_of("transaction", *entries), headers={**FHIR_JSON, **at})
+    assert done.status_code == 200, done.text
+    found, patched, made, read, head = done.json()["entry"]
+    assert found["resource"]["entry"][0]["resource"]["subject"]["reference"] == f"Patient/{patient['id']}"
+    assert [one["response"]["status"][:3] for one in (found, patched, made, read, head)] == [
+        "200",
+        "200",
+        "201",
+        "200",
+        "200",
+    ]
+    assert (read["resource"]["gender"], "resource" in head) == ("female", False)
+    entries[0]["request"]["url"] = "Observation?colour=red"
+    refused = await whole.post("/fhir/R4", content=bundle_of("transaction", *entries), headers={**FHIR_JSON, **at})
+    assert (refused.status_code, refused.json()["issue"][0]["expression"]) == (400, ["Bundle.entry[0].request.url"])
+    entries[0]["request"]["url"] = "Observation?status=final"
+    finding["status"] = "done"
+    refused = await whole.post("/fhir/R4", content=bundle_of("transaction", *entries), headers={**FHIR_JSON, **at})
+    assert (refused.status_code, refused.json()["issue"][0]["expression"]) == (400, ["Bundle.entry[2].resource.status"])
+    assert len((await whole.get("/fhir/R4/Observation", headers=at)).json()["entry"]) == 1

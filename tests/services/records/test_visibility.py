@@ -307,11 +307,12 @@ async def answers(writer, caller: Caller) -> str:
     told.append([len(one) for one in await searching.by_tokens(writer, caller, NOW, [("Encounter", token)])])
     told.append(await allergies.on_record(writer, caller, NOW, REGISTRATIONS, []))
     told.append(await summaries.newest(writer, caller, NOW, REGISTRATIONS, ["Encounter", "AllergyIntolerance"]))
+    told.append(await histories.history(writer, caller, NOW, histories.Asked("", "", None, None, 50, None)))
     for kind in ("Observation", "Encounter"):
-        told.append(await histories.history(writer, caller, NOW, histories.Asked(kind, "", None, 50, None)))
+        told.append(await histories.history(writer, caller, NOW, histories.Asked(kind, "", None, None, 50, None)))
         for number in range(9):
             told.append(
-                await histories.history(writer, caller, NOW, histories.Asked(kind, f"x-{number}", None, 2, None))
+                await histories.history(writer, caller, NOW, histories.Asked(kind, f"x-{number}", None, None, 2, None))
             )
             for version in (1, 2):
                 found = await resources.read_version(writer, caller, NOW, kind, f"x-{number}", version)

@@ -53,6 +53,7 @@ async def test_a_transaction_goes_on_entry_by_entry_with_the_bytes_as_they_were(
     (request,) = edge.platform.called("records.ExecuteTransaction")
     assert request == service_pb2.ExecuteTransactionRequest(
         request_id="k",
+        base_url="http://edge.test/fhir/R4",
         entries=[
             {
                 "full_url": "urn:uuid:1",
@@ -246,7 +247,12 @@ async def test_a_patient_may_not_be_put_over_another_registration(edge, authoriz
     [
         (7, "Bundle.entry[1]"),
         ({}, "Bundle.entry[1].request"),
-        ({"request": {"method": "PATCH", "url": "Observation/1"}}, "Bundle.entry[1].request.method"),
+        ({"request": {"method": "PATCH", "url": "Observation/1"}}, "Bundle.entry[1].resource"),
+        (
+            {"resource": {"resourceType": "Basic"}, "request": {"method": "PATCH", "url": "Observation/1"}},
+            "Bundle.entry[1].resource",
+        ),
+        ({"request": {"method": "OPTIONS", "url": "Observation/1"}}, "Bundle.entry[1].request.method"),
         ({"request": {"method": [], "url": "Observation/1"}}, "Bundle.entry[1].request.method"),
         ({"request": {"method": "GET"}}, "Bundle.entry[1].request.url"),
         ({"request": {"method": "POST", "url": "Observation"}}, "Bundle.entry[1].resource"),

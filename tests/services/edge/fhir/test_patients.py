@@ -163,7 +163,7 @@ async def test_a_refused_update_of_a_patient_names_the_place_in_the_patient_and_
     assert answer.json()["issue"][0]["expression"] == ["Patient.birthDate"]
     index.answers["records.ExecuteTransaction"] = NotFoundError("RESOURCE_UNKNOWN", "m")
     answer = await edge.client.put("/fhir/R4/Patient/r1", json=a_patient(id="r1"), headers=headers)
-    assert answer.status_code == 404
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
     assert not index.called("patient_index.Register")
 
 

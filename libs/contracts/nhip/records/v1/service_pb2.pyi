@@ -30,6 +30,7 @@ class CreateResourceRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    BASE_URL_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     body: _builtins.bytes
     if_none_exist: _builtins.str
@@ -38,6 +39,8 @@ class CreateResourceRequest(_message.Message):
     """The id, where the caller must give it: a Patient has its registration's."""
     request_id: _builtins.str
     validate_only: _builtins.bool
+    base_url: _builtins.str
+    """The address that the caller knows this server by, such as `https://host/fhir/R4`: references under it are local ones."""
     def __init__(
         self,
         *,
@@ -47,10 +50,11 @@ class CreateResourceRequest(_message.Message):
         id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        base_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "id", b"id", "if_none_exist", b"if_none_exist", "request_id", b"request_id", "type", b"type", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "body", b"body", "id", b"id", "if_none_exist", b"if_none_exist", "request_id", b"request_id", "type", b"type", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -175,12 +179,15 @@ class UpdateResourceRequest(_message.Message):
     BODY_FIELD_NUMBER: _builtins.int
     IF_MATCH_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    BASE_URL_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     id: _builtins.str
     body: _builtins.bytes
     if_match: _builtins.int
     """The version that must be current; 0 means any."""
     request_id: _builtins.str
+    base_url: _builtins.str
+    """As of CreateResourceRequest."""
     def __init__(
         self,
         *,
@@ -189,10 +196,11 @@ class UpdateResourceRequest(_message.Message):
         body: _builtins.bytes = ...,
         if_match: _builtins.int = ...,
         request_id: _builtins.str = ...,
+        base_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "id", b"id", "if_match", b"if_match", "request_id", b"request_id", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "body", b"body", "id", b"id", "if_match", b"if_match", "request_id", b"request_id", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,12 +288,20 @@ class ListHistoryRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     SINCE_FIELD_NUMBER: _builtins.int
+    AT_FROM_FIELD_NUMBER: _builtins.int
+    AT_UNTIL_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     id: _builtins.str
     page_size: _builtins.int
     page_token: _builtins.str
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def at_from(self) -> _timestamp_pb2.Timestamp:
+        """Only versions that were current at some time from `at_from` to before `at_until`."""
+
+    @_builtins.property
+    def at_until(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -294,10 +310,12 @@ class ListHistoryRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         since: _timestamp_pb2.Timestamp | None = ...,
+        at_from: _timestamp_pb2.Timestamp | None = ...,
+        at_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at_from", b"at_from", "at_until", b"at_until", "since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "page_size", b"page_size", "page_token", b"page_token", "since", b"since", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_from", b"at_from", "at_until", b"at_until", "id", b"id", "page_size", b"page_size", "page_token", b"page_token", "since", b"since", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -436,8 +454,11 @@ class ExecuteTransactionRequest(_message.Message):
     ENTRIES_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    BASE_URL_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
     request_id: _builtins.str
+    base_url: _builtins.str
+    """As of CreateResourceRequest."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TransactionEntry]: ...
     def __init__(
@@ -446,10 +467,11 @@ class ExecuteTransactionRequest(_message.Message):
         entries: _abc.Iterable[Global___TransactionEntry] | None = ...,
         validate_only: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        base_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "entries", b"entries", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -470,14 +492,17 @@ class TransactionEntry(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     full_url: _builtins.str
     method: _builtins.str
-    """GET, POST, PUT or DELETE."""
+    """GET, POST, PUT, PATCH or DELETE."""
     url: _builtins.str
-    """Bundle.entry.request.url, such as `Observation` or `Observation/123`."""
+    """Bundle.entry.request.url, such as `Observation` or `Observation/123`; for PUT, PATCH and DELETE also
+    `Observation?identifier=…`, the one resource that matches.
+    """
     body: _builtins.bytes
+    """The resource; for a PATCH a JSON Patch (RFC 6902), or Parameters that hold a FHIRPath Patch."""
     if_none_exist: _builtins.str
     if_match: _builtins.int
     id: _builtins.str
-    """For a POST whose id is already given: a Patient has its registration's."""
+    """For a POST, or a conditional PUT that matches nothing, whose id is already given: a Patient has its registration's."""
     def __init__(
         self,
         *,
@@ -525,20 +550,24 @@ class TransactionResult(_message.Message):
 
     OUTCOME_FIELD_NUMBER: _builtins.int
     RESOURCE_FIELD_NUMBER: _builtins.int
+    MATCHED_FIELD_NUMBER: _builtins.int
     outcome: _resources_pb2.WriteOutcome.ValueType
+    matched: _builtins.int
+    """How many resources a condition matched."""
     @_builtins.property
     def resource(self) -> _resources_pb2.StoredResource:
-        """For a GET: what was read."""
+        """What is stored after the entry; for a GET what was read; of a conditional deletion of several the first."""
 
     def __init__(
         self,
         *,
         outcome: _resources_pb2.WriteOutcome.ValueType = ...,
         resource: _resources_pb2.StoredResource | None = ...,
+        matched: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "resource", b"resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["matched", b"matched", "outcome", b"outcome", "resource", b"resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -137,7 +137,8 @@ class RecordsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListHistory(self, request, context):
-        """The versions of a resource, newest first; without an id, those of a type.
+        """The versions of a resource, newest first; without an id, those of a type; without a type, those of all types, for
+        which the token must grant every type.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,10 +154,11 @@ class RecordsServiceServicer:
 
     def ExecuteTransaction(self, request, context):
         """Carries out the entries of a FHIR transaction Bundle: all, or none. References among entries (fullUrl) are
-        replaced by the ids given. The scopes are checked entry by entry. With `validate_only`, everything is checked and
-        nothing written.
+        replaced by the ids given; deletions come first, then creations, updates and patches, then reads. The scopes are
+        checked entry by entry. With `validate_only`, everything is checked and nothing written.
         Fails as the single interactions do, naming the entry: Bundle.entry[3]…; INVALID_ARGUMENT, reason BUNDLE_INVALID, for
-        what is wrong with the transaction itself: addresses, duplicate or dangling fullUrls.
+        what is wrong with the transaction itself: addresses, duplicate or dangling fullUrls; reason PATCH_INVALID, for what is
+        no patch; FAILED_PRECONDITION, reason PATCH_REFUSED, for a patch that does not fit the resource.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -57,17 +57,20 @@ class RecordsServiceStub:
     DeleteResource: _grpc.UnaryUnaryMultiCallable[_service_pb2.DeleteResourceRequest, _service_pb2.DeleteResourceResponse]
     """Marks the resource deleted by a last version; history stays. Deleting the deleted changes nothing."""
     ListHistory: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListHistoryRequest, _service_pb2.ListHistoryResponse]
-    """The versions of a resource, newest first; without an id, those of a type."""
+    """The versions of a resource, newest first; without an id, those of a type; without a type, those of all types, for
+    which the token must grant every type.
+    """
     SearchResources: _grpc.UnaryUnaryMultiCallable[_service_pb2.SearchResourcesRequest, _service_pb2.SearchResourcesResponse]
     """FHIR search. Unknown parameters are errors that name them, unless `lenient`, which lists them instead.
     Fails with INVALID_ARGUMENT, reason SEARCH_INVALID, naming the parameter.
     """
     ExecuteTransaction: _grpc.UnaryUnaryMultiCallable[_service_pb2.ExecuteTransactionRequest, _service_pb2.ExecuteTransactionResponse]
     """Carries out the entries of a FHIR transaction Bundle: all, or none. References among entries (fullUrl) are
-    replaced by the ids given. The scopes are checked entry by entry. With `validate_only`, everything is checked and
-    nothing written.
+    replaced by the ids given; deletions come first, then creations, updates and patches, then reads. The scopes are
+    checked entry by entry. With `validate_only`, everything is checked and nothing written.
     Fails as the single interactions do, naming the entry: Bundle.entry[3]…; INVALID_ARGUMENT, reason BUNDLE_INVALID, for
-    what is wrong with the transaction itself: addresses, duplicate or dangling fullUrls.
+    what is wrong with the transaction itself: addresses, duplicate or dangling fullUrls; reason PATCH_INVALID, for what is
+    no patch; FAILED_PRECONDITION, reason PATCH_REFUSED, for a patch that does not fit the resource.
     """
     ImportResources: _grpc.UnaryUnaryMultiCallable[_service_pb2.ImportResourcesRequest, _service_pb2.ImportResourcesResponse]
     """Stores many resources under ids that the caller derives from the source's keys, each created, updated, left
@@ -109,17 +112,20 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     DeleteResource: _aio.UnaryUnaryMultiCallable[_service_pb2.DeleteResourceRequest, _service_pb2.DeleteResourceResponse]  # type: ignore[assignment]
     """Marks the resource deleted by a last version; history stays. Deleting the deleted changes nothing."""
     ListHistory: _aio.UnaryUnaryMultiCallable[_service_pb2.ListHistoryRequest, _service_pb2.ListHistoryResponse]  # type: ignore[assignment]
-    """The versions of a resource, newest first; without an id, those of a type."""
+    """The versions of a resource, newest first; without an id, those of a type; without a type, those of all types, for
+    which the token must grant every type.
+    """
     SearchResources: _aio.UnaryUnaryMultiCallable[_service_pb2.SearchResourcesRequest, _service_pb2.SearchResourcesResponse]  # type: ignore[assignment]
     """FHIR search. Unknown parameters are errors that name them, unless `lenient`, which lists them instead.
     Fails with INVALID_ARGUMENT, reason SEARCH_INVALID, naming the parameter.
     """
     ExecuteTransaction: _aio.UnaryUnaryMultiCallable[_service_pb2.ExecuteTransactionRequest, _service_pb2.ExecuteTransactionResponse]  # type: ignore[assignment]
     """Carries out the entries of a FHIR transaction Bundle: all, or none. References among entries (fullUrl) are
-    replaced by the ids given. The scopes are checked entry by entry. With `validate_only`, everything is checked and
-    nothing written.
+    replaced by the ids given; deletions come first, then creations, updates and patches, then reads. The scopes are
+    checked entry by entry. With `validate_only`, everything is checked and nothing written.
     Fails as the single interactions do, naming the entry: Bundle.entry[3]…; INVALID_ARGUMENT, reason BUNDLE_INVALID, for
-    what is wrong with the transaction itself: addresses, duplicate or dangling fullUrls.
+    what is wrong with the transaction itself: addresses, duplicate or dangling fullUrls; reason PATCH_INVALID, for what is
+    no patch; FAILED_PRECONDITION, reason PATCH_REFUSED, for a patch that does not fit the resource.
     """
     ImportResources: _aio.UnaryUnaryMultiCallable[_service_pb2.ImportResourcesRequest, _service_pb2.ImportResourcesResponse]  # type: ignore[assignment]
     """Stores many resources under ids that the caller derives from the source's keys, each created, updated, left
@@ -194,7 +200,9 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _service_pb2.ListHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_service_pb2.ListHistoryResponse, _abc.Awaitable[_service_pb2.ListHistoryResponse]]:
-        """The versions of a resource, newest first; without an id, those of a type."""
+        """The versions of a resource, newest first; without an id, those of a type; without a type, those of all types, for
+        which the token must grant every type.
+        """
 
     @_abc_1.abstractmethod
     def SearchResources(
@@ -213,10 +221,11 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_service_pb2.ExecuteTransactionResponse, _abc.Awaitable[_service_pb2.ExecuteTransactionResponse]]:
         """Carries out the entries of a FHIR transaction Bundle: all, or none. References among entries (fullUrl) are
-        replaced by the ids given. The scopes are checked entry by entry. With `validate_only`, everything is checked and
-        nothing written.
+        replaced by the ids given; deletions come first, then creations, updates and patches, then reads. The scopes are
+        checked entry by entry. With `validate_only`, everything is checked and nothing written.
         Fails as the single interactions do, naming the entry: Bundle.entry[3]…; INVALID_ARGUMENT, reason BUNDLE_INVALID, for
-        what is wrong with the transaction itself: addresses, duplicate or dangling fullUrls.
+        what is wrong with the transaction itself: addresses, duplicate or dangling fullUrls; reason PATCH_INVALID, for what is
+        no patch; FAILED_PRECONDITION, reason PATCH_REFUSED, for a patch that does not fit the resource.
         """
 
     @_abc_1.abstractmethod

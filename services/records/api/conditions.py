@@ -1,0 +1,73 @@
+"""Conditions that name a resource by a search instead of by its id: http://hl7.org/fhir/R4/http.html#ccreate and after."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from urllib.parse import parse_qsl
+
+from libs.access.caller import Caller
+from libs.database.transactions import Reader
+from services.records.model import Stored
+from services.records.rules import errors
+from services.records.rules.queries import parse_query, simple_token
+from services.records.store import searching
+
+# More than this a conditional deletion does not delete at once.
+MAX_MATCHES = 1000
+
+
+def condition_locks(resource_type: str, condition: str) -> list[str]:
+    """Two creations under one condition wait for each other, or both would find nothing."""
+    return [f"condition/{resource_type}?{condition}"] if condition else []
+
+
+async def find_existing(
+    reader: Reader, caller: Caller, seen_at: datetime, resource_type: str, condition: str, where: str
+) -> Stored | None:
+    """The one resource that meets a condition; None for no condition, or none that meets it.
+
+    Raises FailedPreconditionError, reason MULTIPLE_MATCHES; InvalidArgumentError, reason SEARCH_INVALID.
+    """
+    if not condition:
+        return None
+    query = parse_query(resource_type, parse_condition(condition, where))
+    query.count, query.inclusions, query.wants_matches = 2, [], True
+    page = await searching.search(reader, caller, seen_at, query, None)
+    if len(page.matches) > 1:
+        raise errors.multiple_matches(where)
+    return page.matches[0] if page.matches else None
+
+
+def parse_condition(condition: str, where: str) -> list[tuple[str, str]]:
+    """The parameters of a query string. Raises InvalidArgumentError, reason SEARCH_INVALID, where there are none."""
+    parameters = parse_qsl(condition.lstrip("?"), keep_blank_values=True)
+    if not parameters:
+        raise errors.search_invalid(where, "the condition names no search parameter")
+    return parameters
+
+
+async def find_ids(
+    reader: Reader, caller: Caller, seen_at: datetime, wanted: Sequence[tuple[str, str, str]], *, many: bool = False
+) -> list[list[str]]:
+    """For each (type, query, place) the ids that match; those of one token, as most are, by one statement for all.
+
+    Raises FailedPreconditionError, reason MULTIPLE_MATCHES, for more than one match, or with `many` for more than
+    MAX_MATCHES.
+    """
+    most = MAX_MATCHES if many else 1
+    queries = [parse_query(resource_type, parse_condition(query, where)) for resource_type, query, where in wanted]
+    tokens = [None if many else simple_token(query) for query in queries]
+    simple = [number for number, token in enumerate(tokens) if token is not None]
+    found: dict[int, list[str]] = {}
+    if simple:
+        asked_for = [(queries[number].type, tokens[number] or 0) for number in simple]
+        found.update(zip(simple, await searching.by_tokens(reader, caller, seen_at, asked_for), strict=True))
+    for number, query in enumerate(queries):
+        if number not in found:
+            query.count, query.inclusions, query.wants_matches = most + 1, [], True
+            page = await searching.search(reader, caller, seen_at, query, None)
+            # A page that was cut off has more to come.
+            found[number] = [one.id for one in page.matches]
+    for number, ids in found.items():
+        if len(ids) > most:
+            raise errors.multiple_matches(wanted[number][2])
+    return [found[number] for number in range(len(wanted))]

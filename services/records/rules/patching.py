@@ -1,0 +1,33 @@
+"""Patches of what is stored (https://hl7.org/fhir/R4/http.html#patch): JSON Patch, and FHIRPath Patch as Parameters."""
+
+from typing import Any
+
+from libs.fhir import json_patch
+from libs.fhir.body import BodyError, Json, parse, parse_any
+from services.records.rules import errors
+
+
+def parse_patch(raw: bytes, place: str) -> Any:
+    """A patch as it came: an array of operations, or Parameters. Raises InvalidArgumentError, reason PATCH_INVALID."""
+    try:
+        return parse_any(raw)
+    except BodyError as error:
+        raise errors.patch_invalid(error.issue, place) from None
+
+
+def patched(stored: bytes, patch: Any, place: str) -> Json:
+    """The resource after the patch; its type and its id stay as they are.
+
+    Raises InvalidArgumentError, reason PATCH_INVALID; FailedPreconditionError, reason PATCH_REFUSED.
+    """
+    before = parse(stored)
+    try:
+        if type(patch) is dict:
+            raise json_patch.malformed("", "not-supported", "FHIRPath Patch is not supported")
+        after = json_patch.apply(before, patch)
+        if type(after) is not dict or any(after.get(name) != before[name] for name in ("resourceType", "id")):
+            raise json_patch.unfit("", "a patch changes neither the type nor the id of a resource")
+    except json_patch.PatchError as error:
+        refuse = errors.patch_invalid if error.is_malformed else errors.patch_refused
+        raise refuse(error.issue, place) from None
+    return after
