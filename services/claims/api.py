@@ -174,6 +174,15 @@ class ClaimsApi:
             response.next_page_token = self._pages.write(found[size - 1].claim_id, "claims", viewer, request.status)
         return response
 
+    async def CountClaims(self, request: service_pb2.CountClaimsRequest, call: Call) -> service_pb2.CountClaimsResponse:
+        """Counts all about the registrations, names those that the caller may see."""
+        for one in request.registration_ids:
+            call.touch(registration=one)
+        async with self._database.reading(snapshot=True) as reader:
+            count, found = await claims.filed(reader, viewer_of(call.caller), request.registration_ids, request.limit)
+        items = [service_pb2.FiledClaim(id=one, registration_id=about) for one, about in found]
+        return service_pb2.CountClaimsResponse(count=count, items=items)
+
     async def PayClaims(self, request: service_pb2.PayClaimsRequest, call: Call) -> service_pb2.PayClaimsResponse:
         """Pays what is approved and not paid; those that were paid before are passed over."""
         now, claim_ids = self._clock(), sorted(set(request.claim_ids)) or None

@@ -37,7 +37,7 @@ class Followers:
             await decide(writer, await claims.due_by_visit(writer, changed), self._clock())
 
     async def apply_placements(self, writer: Writer, changes: Sequence[Change]) -> None:
-        """Registrations get their person; claims that waited for it are decided."""
+        """Registrations get their person, and their claims with them; claims that waited for it are decided."""
         newest = {placed.registration_id: placed for placed in map(wire.placement_of, changes) if placed is not None}
         if not newest:
             return

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from libs.errors import FieldViolation, InvalidArgumentError
 from services.edge import soundjson
 from services.edge.asgi import Reply, Request, media_type
+from services.edge.consequences import foresee, is_foreseen
 from services.edge.decoding import Reading, fields_of
 from services.edge.faults import Refusal
 from services.edge.routes import Found, Route, Router
@@ -39,7 +40,10 @@ class Transcoder:
         if route.method.is_client_streaming:
             response = await rpc.stream(self._pieces(route, found, request), request)
         else:
-            response = await rpc(await _read(route, found, request), request)
+            message = await _read(route, found, request)
+            response = await rpc(message, request)
+            if is_foreseen(message, response):
+                await foresee(self._upstream, response, request)
         return Reply(200, to_json(response), CONTENT_TYPE, [(b"cache-control", b"no-store")])
 
     async def _pieces(self, route: Route, found: Found, request: Request) -> AsyncIterator[Message]:

@@ -6,7 +6,7 @@ from datetime import date
 from google.protobuf.message import Message
 from nhip.surveillance.v1 import service_pb2
 
-from libs.access.caller import PUBLIC_HEALTH
+from libs.access.caller import PUBLIC_HEALTH, Caller
 from libs.clock import BANGKOK, Clock
 from libs.database.engine import Database
 from libs.database.transactions import Reader
@@ -36,9 +36,8 @@ class SurveillanceApi:
 
     async def ListCases(self, request: service_pb2.ListCasesRequest, call: Call) -> service_pb2.ListCasesResponse:
         """The line list: all of it for public health, a facility's own cases for everybody else."""
-        is_public_health = call.caller.purpose == PUBLIC_HEALTH and not call.caller.is_citizen
         query = lists.CaseQuery(
-            organization_id=None if is_public_health else call.caller.organization_id or "-",
+            organization_id=_confined_to(call.caller),
             disease_code=self._known(request.disease_code),
             place_code=request.place_code,
             from_date=_day("from_date", request.from_date),
@@ -61,6 +60,16 @@ class SurveillanceApi:
             position = [last.onset_on.isoformat(), last.case_id]
             response.next_page_token = self._pages.write(position, "cases", query)
         return response
+
+    async def CountCases(self, request: service_pb2.CountCasesRequest, call: Call) -> service_pb2.CountCasesResponse:
+        """Counts all about the registrations, names those that the caller's line list would."""
+        for one in request.registration_ids:
+            call.touch(registration=one)
+        async with self._database.reading(snapshot=True) as reader:
+            organization_id = _confined_to(call.caller)
+            count, found = await lists.filed(reader, organization_id, request.registration_ids, request.limit)
+        items = [service_pb2.FiledCase(id=one, registration_id=about) for one, about in found]
+        return service_pb2.CountCasesResponse(count=count, items=items)
 
     async def GetWeeklySeries(
         self, request: service_pb2.GetWeeklySeriesRequest, call: Call
@@ -116,6 +125,12 @@ class SurveillanceApi:
         if disease_code and disease_code not in self._catalogue.diseases:
             raise NotFoundError("DISEASE_UNKNOWN", "no reportable disease has this code")
         return disease_code
+
+
+def _confined_to(caller: Caller) -> str | None:
+    """The organisation whose cases the caller sees; None for public health, which sees all."""
+    is_public_health = caller.purpose == PUBLIC_HEALTH and not caller.is_citizen
+    return None if is_public_health else caller.organization_id or "-"
 
 
 async def snapshot(reader: Reader) -> AsyncIterator[tuple[str, Message]]:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from sqlalchemy import ColumnElement, bindparam, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Text, bindparam, func, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from libs.database.statements import Statement
 from libs.database.transactions import Reader, Writer
@@ -204,6 +204,32 @@ def _listing(sight: Sight, *, by_status: bool, is_continued: bool) -> Statement:
         conditions.append(claims.c.claim_id < bindparam("after"))
     page = select(claims).where(*conditions).order_by(claims.c.claim_id.desc()).limit(bindparam("page_size"))
     return Statement("claims.list", page)
+
+
+_COUNT_FILED = Statement(
+    "claims.count_filed",
+    select(func.count())
+    .select_from(claims)
+    .where(claims.c.registration_id == func.any(bindparam("registration_ids", type_=ARRAY(Text)))),
+)
+
+
+@functools.cache
+def _filed(sight: Sight) -> Statement:
+    of_these = claims.c.registration_id == func.any(bindparam("registration_ids", type_=ARRAY(Text)))
+    listed = select(claims.c.claim_id, claims.c.registration_id).where(of_these, *_visible(sight))
+    return Statement(
+        "claims.list_filed", listed.order_by(claims.c.registration_id, claims.c.claim_id).limit(bindparam("most"))
+    )
+
+
+async def filed(
+    reader: Reader, viewer: Viewer, registration_ids: Sequence[str], most: int
+) -> tuple[int, list[tuple[str, str]]]:
+    """How many claims there are about registrations; (claim, registration) of those that the reader may see."""
+    count = await reader.fetch_value(_COUNT_FILED, registration_ids=list(registration_ids))
+    rows = await reader.fetch(_filed(viewer.sight), registration_ids=list(registration_ids), most=most, **_key(viewer))
+    return int(count), [(row["claim_id"], row["registration_id"]) for row in rows]
 
 
 def _key(viewer: Viewer) -> dict[str, str]:

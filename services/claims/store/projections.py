@@ -30,16 +30,37 @@ _STORE_PLACEMENTS = Statement(
     "claims.store_placements",
     text(
         """
-        INSERT INTO placements AS held (registration_id, organization_id, person_id, citizen_key, version)
-        SELECT * FROM unnest(
-            CAST(:registration_ids AS text[]), CAST(:organization_ids AS text[]), CAST(:person_ids AS text[]),
-            CAST(:citizen_keys AS text[]), CAST(:versions AS bigint[])
+        WITH before AS (
+            SELECT registration_id, person_id FROM placements
+            WHERE registration_id = ANY(CAST(:registration_ids AS text[]))
+        ), placed AS (
+            INSERT INTO placements AS held (registration_id, organization_id, person_id, citizen_key, version)
+            SELECT * FROM unnest(
+                CAST(:registration_ids AS text[]), CAST(:organization_ids AS text[]), CAST(:person_ids AS text[]),
+                CAST(:citizen_keys AS text[]), CAST(:versions AS bigint[])
+            )
+            ON CONFLICT (registration_id) DO UPDATE SET
+                organization_id = excluded.organization_id, person_id = excluded.person_id,
+                citizen_key = excluded.citizen_key, version = excluded.version
+            WHERE excluded.version > held.version
+            RETURNING registration_id, person_id
         )
-        ON CONFLICT (registration_id) DO UPDATE SET
-            organization_id = excluded.organization_id, person_id = excluded.person_id,
-            citizen_key = excluded.citizen_key, version = excluded.version
-        WHERE excluded.version > held.version
-        RETURNING registration_id
+        SELECT placed.registration_id, before.person_id <> placed.person_id AS has_moved
+        FROM placed LEFT JOIN before ON before.registration_id = placed.registration_id
+        """
+    ),
+)
+
+# A claim that was decided keeps what was decided, and is told of with the person that its registration has now.
+_REATTRIBUTE = Statement(
+    "claims.reattribute",
+    text(
+        """
+        UPDATE claims SET person_id = placements.person_id
+        FROM placements
+        WHERE placements.registration_id = ANY(CAST(:registration_ids AS text[]))
+          AND claims.registration_id = placements.registration_id
+          AND claims.person_id <> '' AND claims.person_id <> placements.person_id
         """
     ),
 )
@@ -61,7 +82,7 @@ async def store_visits(writer: Writer, visits: Sequence[Visit]) -> list[str]:
 
 
 async def store_placements(writer: Writer, placements: Sequence[Placement]) -> list[str]:
-    """Stores what is newer than what is held; the registrations that changed."""
+    """Stores what is newer than what is held; the registrations that changed. Claims go with those that moved."""
     rows = await writer.change(
         _STORE_PLACEMENTS,
         registration_ids=[one.registration_id for one in placements],
@@ -70,6 +91,8 @@ async def store_placements(writer: Writer, placements: Sequence[Placement]) -> l
         citizen_keys=[one.citizen_key for one in placements],
         versions=[one.version for one in placements],
     )
+    if moved := [row["registration_id"] for row in rows if row["has_moved"]]:
+        await writer.execute(_REATTRIBUTE, registration_ids=moved)
     return [row["registration_id"] for row in rows]
 
 

@@ -1,7 +1,7 @@
 """What callers read: line lists, series, alerts; one statement each."""
 
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
@@ -37,6 +37,38 @@ class CasePage:
 
     cases: list[Case]
     total: int
+
+
+_COUNT_FILED = Statement(
+    "surveillance.count_filed",
+    text("SELECT count(*) FROM cases WHERE registration_id = ANY(CAST(:registration_ids AS text[])) AND status <> 3"),
+)
+_LIST_FILED = Statement(
+    "surveillance.list_filed",
+    text(
+        """
+        SELECT case_id, registration_id FROM cases
+        WHERE registration_id = ANY(CAST(:registration_ids AS text[])) AND status <> 3
+          AND (CAST(:organization_id AS text) IS NULL OR organization_id = CAST(:organization_id AS text))
+        ORDER BY registration_id, case_id
+        LIMIT CAST(:most AS integer)
+        """
+    ),
+)
+
+
+async def filed(
+    reader: Reader, organization_id: str | None, registration_ids: Sequence[str], most: int
+) -> tuple[int, list[tuple[str, str]]]:
+    """How many findings that were not discarded there are about registrations; (case, registration) of some.
+
+    An organisation restricts those that are named to its own.
+    """
+    count = await reader.fetch_value(_COUNT_FILED, registration_ids=list(registration_ids))
+    rows = await reader.fetch(
+        _LIST_FILED, registration_ids=list(registration_ids), organization_id=organization_id, most=most
+    )
+    return int(count), [(row["case_id"], row["registration_id"]) for row in rows]
 
 
 def _below(column: Any, name: str) -> ColumnElement[bool]:

@@ -170,7 +170,7 @@ async def test_a_claim_is_decided_when_records_announces_the_visit(database_url,
     secrets = make_secrets(tmp_path)
     async with (
         serving("records", a_source, database_url("claims"), secrets=secrets) as records,
-        serving("patient_index", a_source, database_url("claims"), secrets=secrets) as index,
+        serving("patient_index", a_source, database_url("patient_index"), secrets=secrets) as index,
         a_hub(
             database_url,
             secrets=secrets,
@@ -197,3 +197,29 @@ async def test_a_claim_is_decided_when_records_announces_the_visit(database_url,
         told.cancel()
         assert seen == [RECEIVED, APPROVED]
         assert (await hub.get(claim.claim_id)).service_date == DAY
+
+
+async def test_a_decided_claim_follows_its_registration_to_another_person_by_the_feed_alone(database_url):
+    async with a_hub_with_a_visit(database_url) as hub:
+        claim = await hub.submit(a_claim("INV-1"))
+        assert (claim.status, claim.person_id) == (APPROVED, "p1")
+        for version, person in ((2, "merged"), (3, "p1"), (4, "split")):
+            await hub.places(a_placement("r1", person, version=version))
+            held = await hub.get(claim.claim_id)
+            assert (held.person_id, held.status, held.approved) == (person, APPROVED, claim.approved)
+        await hub.places(a_placement("r1", "late", version=3))
+        assert (await hub.get(claim.claim_id)).person_id == "split"
+
+
+async def test_what_is_filed_is_counted_for_whoever_links_and_named_to_whom_it_belongs(database_url):
+    async with a_hub_with_a_visit(database_url) as hub:
+        claim = await hub.submit(a_claim("INV-1"))
+        request = service_pb2.CountClaimsRequest(registration_ids=["r1", "r2"], limit=10)
+        own = await hub.call("CountClaims", request, scopes="registrations.link")
+        assert (own.count, [(one.id, one.registration_id) for one in own.items]) == (1, [(claim.claim_id, "r1")])
+        other = await hub.call("CountClaims", request, scopes="registrations.link", organization=OTHER_HOSPITAL)
+        assert (other.count, len(other.items)) == (1, 0)
+        assert await refused(hub.call("CountClaims", request, scopes="claims.read")) == (
+            "PERMISSION_DENIED",
+            "SCOPE_MISSING",
+        )

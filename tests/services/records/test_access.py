@@ -270,3 +270,22 @@ async def test_what_names_nobody_is_open_only_where_it_is_a_directory_or_a_defin
     with pytest.raises(Refused, match="RESOURCE_UNKNOWN"):
         await stage.read(f"Observation/{observation.id}", treating(stage, B))
     assert await stage.found("Observation", treating(stage, B)) == []
+
+
+async def test_encounters_are_counted_for_whoever_links_and_named_to_whom_may_see_them(stage: Stage):
+    await stage.arrive("reg-1", A, person="p-1", key="k-1")
+    await stage.arrive("reg-2", B, person="p-1")
+    mine = await stage.create(an_encounter("reg-1"))
+    await stage.create(an_encounter("reg-2"), B)
+    await stage.create(an_observation("reg-1"))
+    request = service_pb2.CountEncountersRequest(registration_ids=["reg-1", "reg-2", "reg-9"], limit=10)
+    steward = stage.token(A, scopes="registrations.link")
+    counted = await stage.call("CountEncounters", request, steward)
+    assert (counted.count, [(one.id, one.registration_id) for one in counted.items]) == (2, [(mine.id, "reg-1")])
+    treats = stage.token(C, scopes="registrations.link", purpose=1)
+    assert len((await stage.call("CountEncounters", request, treats)).items) == 2
+    await stage.consent("k-1", C, DENY)
+    refused = await stage.call("CountEncounters", request, treats)
+    assert (refused.count, len(refused.items)) == (2, 0)
+    with pytest.raises(Refused):
+        await stage.call("CountEncounters", request, stage.token(A, scopes="system/*.cruds"))

@@ -35,9 +35,16 @@ async def surveillance(database_url, **options) -> AsyncIterator[Running]:
 
 
 async def call(
-    running: Running, method: str, request, *, purpose: int = PUBLIC_HEALTH, organization: str = "00000", **token
+    running: Running,
+    method: str,
+    request,
+    *,
+    purpose: int = PUBLIC_HEALTH,
+    organization: str = "00000",
+    scopes: str = "surveillance.read",
+    **token,
 ):
-    token = running.token(scopes="surveillance.read", purpose=purpose, organization=organization, **token)
+    token = running.token(scopes=scopes, purpose=purpose, organization=organization, **token)
     return await getattr(running.stub(STUB), method)(request, metadata=token, timeout=5)
 
 
@@ -261,7 +268,7 @@ async def test_a_diagnosis_announced_by_records_stands_on_the_list_and_in_the_co
     secrets = make_secrets(tmp_path)
     async with (
         serving("records", a_source, database_url("surveillance"), secrets=secrets) as records,
-        serving("patient_index", a_source, database_url("surveillance"), secrets=secrets) as index,
+        serving("patient_index", a_source, database_url("patient_index"), secrets=secrets) as index,
         surveillance(
             database_url,
             secrets=secrets,
@@ -290,3 +297,15 @@ async def test_a_diagnosis_announced_by_records_stands_on_the_list_and_in_the_co
         request = service_pb2.GetWeeklySeriesRequest(disease_code="66", place_code=DISTRICT)
         series = await call(running, "GetWeeklySeries", request)
         assert sum(week.cases for week in series.weeks) == 1
+
+
+async def test_cases_are_counted_for_whoever_links_and_named_to_whom_the_line_list_shows_them(database_url):
+    async with surveillance(database_url) as running:
+        await two_hospitals(running)
+        request = service_pb2.CountCasesRequest(registration_ids=["r1", "r3", "r9"], limit=10)
+        linker = {"scopes": "registrations.link"}
+        everybody = await call(running, "CountCases", request, **linker)
+        assert (everybody.count, [one.registration_id for one in everybody.items]) == (2, ["r1", "r3"])
+        own = await call(running, "CountCases", request, purpose=TREATMENT, organization="11042", **linker)
+        assert (own.count, [one.registration_id for one in own.items]) == (2, ["r3"])
+        assert await refused(call(running, "CountCases", request)) == ("PERMISSION_DENIED", "SCOPE_MISSING")

@@ -80,6 +80,11 @@ class ClaimsServiceStub:
                 request_serializer=nhip_dot_claims_dot_v1_dot_service__pb2.ListLedgerEntriesRequest.SerializeToString,
                 response_deserializer=nhip_dot_claims_dot_v1_dot_service__pb2.ListLedgerEntriesResponse.FromString,
                 _registered_method=True)
+        self.CountClaims = channel.unary_unary(
+                '/nhip.claims.v1.ClaimsService/CountClaims',
+                request_serializer=nhip_dot_claims_dot_v1_dot_service__pb2.CountClaimsRequest.SerializeToString,
+                response_deserializer=nhip_dot_claims_dot_v1_dot_service__pb2.CountClaimsResponse.FromString,
+                _registered_method=True)
 
 
 class ClaimsServiceServicer:
@@ -158,6 +163,14 @@ class ClaimsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountClaims(self, request, context):
+        """How many claims are filed under registrations, whoever filed them, and the ids of those that the caller may see: what
+        changes person with a decision of the patient index. Tells nothing of what they say.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ClaimsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -205,6 +218,11 @@ def add_ClaimsServiceServicer_to_server(servicer, server):
                     servicer.ListLedgerEntries,
                     request_deserializer=nhip_dot_claims_dot_v1_dot_service__pb2.ListLedgerEntriesRequest.FromString,
                     response_serializer=nhip_dot_claims_dot_v1_dot_service__pb2.ListLedgerEntriesResponse.SerializeToString,
+            ),
+            'CountClaims': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountClaims,
+                    request_deserializer=nhip_dot_claims_dot_v1_dot_service__pb2.CountClaimsRequest.FromString,
+                    response_serializer=nhip_dot_claims_dot_v1_dot_service__pb2.CountClaimsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -451,6 +469,33 @@ class ClaimsService:
             '/nhip.claims.v1.ClaimsService/ListLedgerEntries',
             nhip_dot_claims_dot_v1_dot_service__pb2.ListLedgerEntriesRequest.SerializeToString,
             nhip_dot_claims_dot_v1_dot_service__pb2.ListLedgerEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountClaims(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.claims.v1.ClaimsService/CountClaims',
+            nhip_dot_claims_dot_v1_dot_service__pb2.CountClaimsRequest.SerializeToString,
+            nhip_dot_claims_dot_v1_dot_service__pb2.CountClaimsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -64,6 +64,10 @@ class ClaimsServiceStub:
     """
     ListLedgerEntries: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListLedgerEntriesRequest, _service_pb2.ListLedgerEntriesResponse]
     """The ledger's entries of a claim or of an account, oldest first."""
+    CountClaims: _grpc.UnaryUnaryMultiCallable[_service_pb2.CountClaimsRequest, _service_pb2.CountClaimsResponse]
+    """How many claims are filed under registrations, whoever filed them, and the ids of those that the caller may see: what
+    changes person with a decision of the patient index. Tells nothing of what they say.
+    """
 
 @_typing.type_check_only
 class ClaimsServiceAsyncStub(ClaimsServiceStub):
@@ -101,6 +105,10 @@ class ClaimsServiceAsyncStub(ClaimsServiceStub):
     """
     ListLedgerEntries: _aio.UnaryUnaryMultiCallable[_service_pb2.ListLedgerEntriesRequest, _service_pb2.ListLedgerEntriesResponse]  # type: ignore[assignment]
     """The ledger's entries of a claim or of an account, oldest first."""
+    CountClaims: _aio.UnaryUnaryMultiCallable[_service_pb2.CountClaimsRequest, _service_pb2.CountClaimsResponse]  # type: ignore[assignment]
+    """How many claims are filed under registrations, whoever filed them, and the ids of those that the caller may see: what
+    changes person with a decision of the patient index. Tells nothing of what they say.
+    """
 
 class ClaimsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Coverage, tariffs, claims, adjudication, ledger."""
@@ -189,5 +197,15 @@ class ClaimsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_service_pb2.ListLedgerEntriesResponse, _abc.Awaitable[_service_pb2.ListLedgerEntriesResponse]]:
         """The ledger's entries of a claim or of an account, oldest first."""
+
+    @_abc_1.abstractmethod
+    def CountClaims(
+        self,
+        request: _service_pb2.CountClaimsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.CountClaimsResponse, _abc.Awaitable[_service_pb2.CountClaimsResponse]]:
+        """How many claims are filed under registrations, whoever filed them, and the ids of those that the caller may see: what
+        changes person with a decision of the patient index. Tells nothing of what they say.
+        """
 
 def add_ClaimsServiceServicer_to_server(servicer: ClaimsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

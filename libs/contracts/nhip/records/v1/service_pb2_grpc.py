@@ -86,6 +86,11 @@ class RecordsServiceStub:
                 request_serializer=nhip_dot_records_dot_v1_dot_service__pb2.GetSummaryRequest.SerializeToString,
                 response_deserializer=nhip_dot_records_dot_v1_dot_service__pb2.GetSummaryResponse.FromString,
                 _registered_method=True)
+        self.CountEncounters = channel.unary_unary(
+                '/nhip.records.v1.RecordsService/CountEncounters',
+                request_serializer=nhip_dot_records_dot_v1_dot_service__pb2.CountEncountersRequest.SerializeToString,
+                response_deserializer=nhip_dot_records_dot_v1_dot_service__pb2.CountEncountersResponse.FromString,
+                _registered_method=True)
 
 
 class RecordsServiceServicer:
@@ -182,6 +187,14 @@ class RecordsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountEncounters(self, request, context):
+        """How many encounters are filed under registrations, whoever filed them, and the ids of those that the caller may see: what
+        changes person with a decision of the patient index. Tells nothing of what they say.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecordsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -234,6 +247,11 @@ def add_RecordsServiceServicer_to_server(servicer, server):
                     servicer.GetSummary,
                     request_deserializer=nhip_dot_records_dot_v1_dot_service__pb2.GetSummaryRequest.FromString,
                     response_serializer=nhip_dot_records_dot_v1_dot_service__pb2.GetSummaryResponse.SerializeToString,
+            ),
+            'CountEncounters': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountEncounters,
+                    request_deserializer=nhip_dot_records_dot_v1_dot_service__pb2.CountEncountersRequest.FromString,
+                    response_serializer=nhip_dot_records_dot_v1_dot_service__pb2.CountEncountersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -508,6 +526,33 @@ class RecordsService:
             '/nhip.records.v1.RecordsService/GetSummary',
             nhip_dot_records_dot_v1_dot_service__pb2.GetSummaryRequest.SerializeToString,
             nhip_dot_records_dot_v1_dot_service__pb2.GetSummaryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountEncounters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.records.v1.RecordsService/CountEncounters',
+            nhip_dot_records_dot_v1_dot_service__pb2.CountEncountersRequest.SerializeToString,
+            nhip_dot_records_dot_v1_dot_service__pb2.CountEncountersResponse.FromString,
             options,
             channel_credentials,
             insecure,

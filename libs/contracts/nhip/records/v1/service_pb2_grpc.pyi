@@ -82,6 +82,10 @@ class RecordsServiceStub:
     Fails with NOT_FOUND, reason PERSON_UNKNOWN; PERMISSION_DENIED, reason CONSENT_REFUSED, when the person refuses the
     caller's organisation.
     """
+    CountEncounters: _grpc.UnaryUnaryMultiCallable[_service_pb2.CountEncountersRequest, _service_pb2.CountEncountersResponse]
+    """How many encounters are filed under registrations, whoever filed them, and the ids of those that the caller may see: what
+    changes person with a decision of the patient index. Tells nothing of what they say.
+    """
 
 @_typing.type_check_only
 class RecordsServiceAsyncStub(RecordsServiceStub):
@@ -136,6 +140,10 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     each line with its source organisation.
     Fails with NOT_FOUND, reason PERSON_UNKNOWN; PERMISSION_DENIED, reason CONSENT_REFUSED, when the person refuses the
     caller's organisation.
+    """
+    CountEncounters: _aio.UnaryUnaryMultiCallable[_service_pb2.CountEncountersRequest, _service_pb2.CountEncountersResponse]  # type: ignore[assignment]
+    """How many encounters are filed under registrations, whoever filed them, and the ids of those that the caller may see: what
+    changes person with a decision of the patient index. Tells nothing of what they say.
     """
 
 class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -248,6 +256,16 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         each line with its source organisation.
         Fails with NOT_FOUND, reason PERSON_UNKNOWN; PERMISSION_DENIED, reason CONSENT_REFUSED, when the person refuses the
         caller's organisation.
+        """
+
+    @_abc_1.abstractmethod
+    def CountEncounters(
+        self,
+        request: _service_pb2.CountEncountersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.CountEncountersResponse, _abc.Awaitable[_service_pb2.CountEncountersResponse]]:
+        """How many encounters are filed under registrations, whoever filed them, and the ids of those that the caller may see: what
+        changes person with a decision of the patient index. Tells nothing of what they say.
         """
 
 def add_RecordsServiceServicer_to_server(servicer: RecordsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -55,6 +55,11 @@ class SurveillanceServiceStub:
                 request_serializer=nhip_dot_surveillance_dot_v1_dot_service__pb2.ListDiseasesRequest.SerializeToString,
                 response_deserializer=nhip_dot_surveillance_dot_v1_dot_service__pb2.ListDiseasesResponse.FromString,
                 _registered_method=True)
+        self.CountCases = channel.unary_unary(
+                '/nhip.surveillance.v1.SurveillanceService/CountCases',
+                request_serializer=nhip_dot_surveillance_dot_v1_dot_service__pb2.CountCasesRequest.SerializeToString,
+                response_deserializer=nhip_dot_surveillance_dot_v1_dot_service__pb2.CountCasesResponse.FromString,
+                _registered_method=True)
 
 
 class SurveillanceServiceServicer:
@@ -91,6 +96,14 @@ class SurveillanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountCases(self, request, context):
+        """How many cases are filed under registrations, whoever filed them, and the ids of those that the caller may see: what
+        changes person with a decision of the patient index. Tells nothing of what they say.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SurveillanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -113,6 +126,11 @@ def add_SurveillanceServiceServicer_to_server(servicer, server):
                     servicer.ListDiseases,
                     request_deserializer=nhip_dot_surveillance_dot_v1_dot_service__pb2.ListDiseasesRequest.FromString,
                     response_serializer=nhip_dot_surveillance_dot_v1_dot_service__pb2.ListDiseasesResponse.SerializeToString,
+            ),
+            'CountCases': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountCases,
+                    request_deserializer=nhip_dot_surveillance_dot_v1_dot_service__pb2.CountCasesRequest.FromString,
+                    response_serializer=nhip_dot_surveillance_dot_v1_dot_service__pb2.CountCasesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -224,6 +242,33 @@ class SurveillanceService:
             '/nhip.surveillance.v1.SurveillanceService/ListDiseases',
             nhip_dot_surveillance_dot_v1_dot_service__pb2.ListDiseasesRequest.SerializeToString,
             nhip_dot_surveillance_dot_v1_dot_service__pb2.ListDiseasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountCases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.surveillance.v1.SurveillanceService/CountCases',
+            nhip_dot_surveillance_dot_v1_dot_service__pb2.CountCasesRequest.SerializeToString,
+            nhip_dot_surveillance_dot_v1_dot_service__pb2.CountCasesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,10 @@ class SurveillanceServiceStub:
     """Alerts, newest first."""
     ListDiseases: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListDiseasesRequest, _service_pb2.ListDiseasesResponse]
     """The diseases that must be reported, with their codes."""
+    CountCases: _grpc.UnaryUnaryMultiCallable[_service_pb2.CountCasesRequest, _service_pb2.CountCasesResponse]
+    """How many cases are filed under registrations, whoever filed them, and the ids of those that the caller may see: what
+    changes person with a decision of the patient index. Tells nothing of what they say.
+    """
 
 @_typing.type_check_only
 class SurveillanceServiceAsyncStub(SurveillanceServiceStub):
@@ -63,6 +67,10 @@ class SurveillanceServiceAsyncStub(SurveillanceServiceStub):
     """Alerts, newest first."""
     ListDiseases: _aio.UnaryUnaryMultiCallable[_service_pb2.ListDiseasesRequest, _service_pb2.ListDiseasesResponse]  # type: ignore[assignment]
     """The diseases that must be reported, with their codes."""
+    CountCases: _aio.UnaryUnaryMultiCallable[_service_pb2.CountCasesRequest, _service_pb2.CountCasesResponse]  # type: ignore[assignment]
+    """How many cases are filed under registrations, whoever filed them, and the ids of those that the caller may see: what
+    changes person with a decision of the patient index. Tells nothing of what they say.
+    """
 
 class SurveillanceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Cases from diagnoses, line lists, weekly series, detection."""
@@ -102,5 +110,15 @@ class SurveillanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_service_pb2.ListDiseasesResponse, _abc.Awaitable[_service_pb2.ListDiseasesResponse]]:
         """The diseases that must be reported, with their codes."""
+
+    @_abc_1.abstractmethod
+    def CountCases(
+        self,
+        request: _service_pb2.CountCasesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.CountCasesResponse, _abc.Awaitable[_service_pb2.CountCasesResponse]]:
+        """How many cases are filed under registrations, whoever filed them, and the ids of those that the caller may see: what
+        changes person with a decision of the patient index. Tells nothing of what they say.
+        """
 
 def add_SurveillanceServiceServicer_to_server(servicer: SurveillanceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
