@@ -18,7 +18,7 @@ from services.edge.pages import page
 from services.edge.problems import problem
 from services.edge.routes import Router, routes_of
 from services.edge.transcode import Transcoder
-from services.edge.upstream import SERVICES, Upstream
+from services.edge.upstream import SERVICES, Upstream, served_by
 
 log = logging.getLogger(__name__)
 FHIR = "/fhir/R4"
@@ -31,7 +31,7 @@ class Edge:
 
     def __init__(self, upstream: Upstream, access_log: AccessLog) -> None:
         """Raises RouteError when a proto declares a route that cannot be served."""
-        routes = routes_of(SERVICES.values())
+        routes = routes_of(one for name in SERVICES for one in served_by(name))
         self.health = Health(dict(upstream.channels))
         self._upstream = upstream
         self._transcoder = Transcoder(Router(routes), upstream)

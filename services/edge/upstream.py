@@ -14,6 +14,7 @@ from nhip.exchange.v1 import service_pb2 as exchange_pb2
 from nhip.identity.v1 import service_pb2 as identity_pb2
 from nhip.options.v1 import options_pb2
 from nhip.patient_index.v1 import service_pb2 as patient_index_pb2
+from nhip.records.v1 import person_pb2
 from nhip.records.v1 import service_pb2 as records_pb2
 from nhip.surveillance.v1 import service_pb2 as surveillance_pb2
 
@@ -41,6 +42,15 @@ SERVICES: Mapping[str, ServiceDescriptor] = {
     "exchange": exchange_pb2.DESCRIPTOR.services_by_name["ExchangeService"],
     "audit": audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
 }
+# What the same processes serve beside it.
+BESIDE: Mapping[str, tuple[ServiceDescriptor, ...]] = {
+    "records": (person_pb2.DESCRIPTOR.services_by_name["PersonRecordsService"],),
+}
+
+
+def served_by(name: str) -> tuple[ServiceDescriptor, ...]:
+    """All that the process of this name serves to the edge."""
+    return (SERVICES[name], *BESIDE.get(name, ()))
 
 
 class Rpc:
@@ -106,14 +116,15 @@ class Upstream:
         self.channels = channels
         self._rpcs = {
             method.label: Rpc(method, channels[name])
-            for name, descriptor in SERVICES.items()
+            for name in SERVICES
+            for descriptor in served_by(name)
             for method in methods_of(descriptor)
         }
 
     @classmethod
     def open(cls, settings: Settings) -> "Upstream":
         """Channels to the peers that the settings name. Raises SettingsError."""
-        return cls({name: open_channel(settings.peer(name), descriptor) for name, descriptor in SERVICES.items()})
+        return cls({name: open_channel(settings.peer(name), *served_by(name)) for name in SERVICES})
 
     def __getitem__(self, label: str) -> Rpc:
         return self._rpcs[label]

@@ -1,6 +1,6 @@
 """Wiring of records: `python -m services.records serve | migrate`."""
 
-from nhip.records.v1 import service_pb2
+from nhip.records.v1 import person_pb2, service_pb2
 
 from libs.feed.follower import Subscription
 from libs.feed.server import Feed
@@ -9,6 +9,7 @@ from libs.runtime.settings import Settings, SettingsError
 from services.records import feeds, followers
 from services.records.api import RecordsApi
 from services.records.api.ground import FEED, Means
+from services.records.api.person import PersonRecordsApi
 from services.records.model import Policy
 
 # Names of NHIP_FHIR_POLICY → what they switch on.
@@ -30,7 +31,10 @@ async def build(ground: Ground) -> Assembly:
     """Offers the RPCs and the feed, and follows who is one person and what they consent to."""
     means = Means(database=ground.database, clock=ground.clock, pages=ground.pages, policy=policy_of(ground.settings))
     return Assembly(
-        apis={service_pb2.DESCRIPTOR.services_by_name["RecordsService"]: RecordsApi(means)},
+        apis={
+            service_pb2.DESCRIPTOR.services_by_name["RecordsService"]: RecordsApi(means),
+            person_pb2.DESCRIPTOR.services_by_name["PersonRecordsService"]: PersonRecordsApi(means),
+        },
         feeds=[Feed(FEED, feeds.records_snapshot)],
         subscriptions=[
             Subscription(

@@ -1,5 +1,6 @@
 """What every contract keeps to, whoever writes the next one."""
 
+import pkgutil
 from importlib import import_module
 
 import pytest
@@ -13,7 +14,9 @@ PACKAGES = ("identity", "patient_index", "records", "claims", "surveillance", "e
 SERVICES = [
     service
     for package in PACKAGES
-    for service in import_module(f"nhip.{package}.v1.service_pb2").DESCRIPTOR.services_by_name.values()
+    for module in pkgutil.iter_modules(import_module(f"nhip.{package}.v1").__path__)
+    if module.name.endswith("_pb2")
+    for service in import_module(f"nhip.{package}.v1.{module.name}").DESCRIPTOR.services_by_name.values()
 ]
 METHODS = [method for service in SERVICES for method in service.methods]
 # Names of fields that hold somebody's data wherever they stand, or let somebody in.

@@ -7,7 +7,7 @@ import pytest
 
 from libs.runtime.policy import methods_of
 from libs.runtime.settings import Settings
-from services.edge.upstream import DEADLINES, SERVICES
+from services.edge.upstream import DEADLINES, SERVICES, served_by
 from tests.k8s import chart
 from tools.nhip.services import SERVICES as SUPERVISED
 from tools.nhip.services import Door
@@ -164,7 +164,7 @@ def test_readiness_and_life_are_asked_at_the_service_s_own_door():
 
 
 def longest_deadline(service: str) -> float:
-    return max(DEADLINES[method.slo_class] for method in methods_of(SERVICES[service]))
+    return max(DEADLINES[method.slo_class] for one in served_by(service) for method in methods_of(one))
 
 
 @pytest.mark.parametrize("profile", EVERY_PROFILE)

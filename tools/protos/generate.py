@@ -26,6 +26,10 @@ def proto_files() -> list[str]:
     return sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
 
 
+def _has_service(path: Path) -> bool:
+    return any(line.startswith("service ") for line in path.read_text(encoding="utf-8").splitlines())
+
+
 def run_protoc(*arguments: str) -> None:
     """Runs protoc over our protos with the dependencies at hand; raises SystemExit when it fails."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -50,7 +54,7 @@ def generate(target: Path) -> None:
     """Writes the Python modules for every proto, and for buf/validate which they import, under `target`."""
     files = [*proto_files(), "buf/validate/validate.proto"]
     run_protoc(plugin("mypy"), f"--python_out={target}", f"--mypy_out=quiet:{target}", *files)
-    services = [name for name in proto_files() if name.endswith("/service.proto")]
+    services = [name for name in proto_files() if _has_service(PROTOS / name)]
     run_protoc(plugin("mypy_grpc"), f"--grpc_python_out={target}", f"--mypy_grpc_out=quiet:{target}", *services)
     for folder in {path.parent for path in target.rglob("*_pb2.py")}:
         for parent in (folder, *folder.relative_to(target).parents):

@@ -9,6 +9,7 @@ from libs.fhir.definitions import definitions
 from libs.fhir.search_parameters import parameters_of, supported
 from services.edge.asgi import Reply, Request
 from services.edge.fhir.interaction import base_url
+from services.edge.fhir.operations.table import operations_of
 from services.edge.fhir.outcome import CONTENT_TYPE
 
 # When this statement last changed in substance.
@@ -17,12 +18,6 @@ INTERACTIONS = (
     *("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"),
 )
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
-_VALIDATE = {"name": "validate", "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
-_MATCH = {"name": "match", "definition": "http://hl7.org/fhir/OperationDefinition/Patient-match"}
-_CROSS_REFERENCE = {
-    "name": "ihe-pix",
-    "definition": "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/IHE.PIXm.pix",
-}
 _PROCESS_MESSAGE = {
     "name": "process-message",
     "definition": "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message",
@@ -62,7 +57,7 @@ def _statement(root: str, base: str) -> bytes:
                     "security": _security(root),
                     "resource": _resources(),
                     "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
-                    "operation": [_PROCESS_MESSAGE],
+                    "operation": [_PROCESS_MESSAGE, *_operations("")],
                 }
             ],
         }
@@ -97,12 +92,15 @@ def _resource(name: str) -> dict[str, Any]:
         "conditionalDelete": "single",
         "referencePolicy": ["literal", "local"],
         "searchParam": [{"name": parameter, "type": kind} for parameter, kind in supported(name)],
-        "operation": [_VALIDATE],
+        "operation": _operations(name),
     }
     references = sorted(parameter for parameter, known in parameters_of(name).items() if known.kind == "reference")
     if references:
         found["searchInclude"] = [f"{name}:{parameter}" for parameter in references]
     if name == "Patient":
-        found["operation"] = [_CROSS_REFERENCE, _MATCH, _VALIDATE]
         found["documentation"] = _PATIENT_NOTE
     return found
+
+
+def _operations(resource_type: str) -> list[dict[str, str]]:
+    return [{"name": one.name, "definition": one.definition} for one in operations_of(resource_type)]

@@ -13,12 +13,11 @@ from services.edge.fhir.capabilities import capabilities
 from services.edge.fhir.create import create
 from services.edge.fhir.delete import delete, delete_matching
 from services.edge.fhir.history import history
-from services.edge.fhir.ihe.crossreference import cross_reference
 from services.edge.fhir.ihe.messages import process_message
 from services.edge.fhir.incoming import Entry, entries_of
 from services.edge.fhir.interaction import read_body, require_json_answer, require_type, wants_pretty
-from services.edge.fhir.operations import match as match_patient
-from services.edge.fhir.operations import validate
+from services.edge.fhir.operations.invocation import Invocation
+from services.edge.fhir.operations.table import INSTANCE, SYSTEM, TYPE, operation_of
 from services.edge.fhir.outcome import refusal
 from services.edge.fhir.patch import patch
 from services.edge.fhir.read import read
@@ -95,6 +94,8 @@ class Fhir:
                 request.route = "/fhir/R4/$process-message"
                 _allow(verb, "POST")
                 return await process_message(self._upstream, request, self._transaction)
+            case [operation] if operation.startswith("$"):
+                return await self._invoke(request, verb, "", "", operation, query)
             case _:
                 raise Refusal("NOT_FOUND", "TYPE_UNKNOWN", "there is no such resource type in FHIR R4", status=404)
 
@@ -149,20 +150,26 @@ class Fhir:
     async def _operation(self, request: Request, verb: str, resource_type: str, rest: list[str], query: Query) -> Reply:
         """https://hl7.org/fhir/R4/operations.html."""
         match rest:
-            case ["$match"] if resource_type == "Patient":
-                request.route = "/fhir/R4/Patient/$match"
-                _allow(verb, "POST")
-                return await match_patient(self._upstream, request)
-            case ["$ihe-pix"] if resource_type == "Patient":
-                request.route = "/fhir/R4/Patient/$ihe-pix"
-                _allow(verb, "GET", "POST")
-                return await cross_reference(self._upstream, request, query)
-            case ["$validate"] | [_, "$validate"]:
-                request.route = "/fhir/R4/{type}/$validate"
-                _allow(verb, "POST")
-                return await validate(self._upstream, request, resource_type)
+            case [operation]:
+                resource_id = ""
+            case [resource_id, operation]:
+                pass
             case _:
                 raise Refusal("NOT_FOUND", "INTERACTION_UNKNOWN", "there is nothing at this path", status=404)
+        return await self._invoke(request, verb, resource_type, resource_id, operation, query)
+
+    async def _invoke(
+        self, request: Request, verb: str, resource_type: str, resource_id: str, name: str, query: Query
+    ) -> Reply:
+        level = INSTANCE if resource_id else TYPE if resource_type else SYSTEM
+        found = operation_of(name.removeprefix("$"), resource_type, level)
+        if found is None:
+            raise Refusal("NOT_FOUND", "INTERACTION_UNKNOWN", "there is no such operation here", status=404)
+        shown = found.type or "{type}"
+        places = {SYSTEM: (), TYPE: (shown,), INSTANCE: (shown, "{id}")}[level]
+        request.route = "/".join(("/fhir/R4", *places, f"${found.name}"))
+        _allow(verb, *found.verbs)
+        return await found.run(Invocation(self._upstream, request, verb, resource_type, resource_id, query))
 
     async def _bundle(self, request: Request) -> Reply:
         body, document = await read_body(request)

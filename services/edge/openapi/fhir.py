@@ -22,6 +22,11 @@ _INTERACTIONS = (
     ("/fhir/R4/{type}/_history", "get", "historyType", "The versions of a type, newest first", False),
     ("/fhir/R4/{type}/$validate", "post", "validate", "Checks a resource and stores nothing", True),
     ("/fhir/R4/Patient/$match", "post", "match", "Who may be meant by these demographics", True),
+    ("/fhir/R4/Patient/{id}/$everything", "get", "everything", "All that is on record about the person", False),
+    ("/fhir/R4/Observation/$lastn", "get", "lastn", "The newest Observations of each code", False),
+    ("/fhir/R4/{type}/{id}/$meta", "get", "meta", "The profiles, tags and security labels", False),
+    ("/fhir/R4/{type}/{id}/$meta-add", "post", "metaAdd", "Adds labels", True),
+    ("/fhir/R4/{type}/{id}/$meta-delete", "post", "metaDelete", "Takes labels away", True),
 )
 _CONDITIONAL = {
     "update": ("If-Match",),

@@ -11,7 +11,7 @@ from libs.access.caller import TREATMENT
 from libs.runtime.channels import open_channel
 from services.edge.app import Edge
 from services.edge.observing import AccessLog
-from services.edge.upstream import SERVICES, Upstream
+from services.edge.upstream import SERVICES, Upstream, served_by
 from services.identity.__main__ import build as build_identity
 from services.patient_index.__main__ import build as build_patient_index
 from services.records.__main__ import build as build_records
@@ -57,7 +57,7 @@ async def hospital(database_url, tmp_path):
             serving("records", build_records, database_url("records"), peers=peers, secrets=secrets)
         )
         peers["records"] = records.process.address
-        channels = {name: open_channel(peers.get(name, "127.0.0.1:9"), SERVICES[name]) for name in SERVICES}
+        channels = {name: open_channel(peers.get(name, "127.0.0.1:9"), *served_by(name)) for name in SERVICES}
         upstream = Upstream(channels)
         stack.push_async_callback(upstream.close)
 

@@ -18,7 +18,7 @@ from libs.runtime.interceptors.errors import to_status
 from libs.runtime.policy import Method, methods_of
 from services.edge.app import Edge
 from services.edge.observing import AccessLog
-from services.edge.upstream import SERVICES, Upstream
+from services.edge.upstream import SERVICES, Upstream, served_by
 
 Answer = Message | NhipError | Callable[[Any], Message]
 
@@ -115,7 +115,7 @@ class Platform:
     async def serving(self) -> AsyncIterator["Platform"]:
         """Serves until the block ends."""
         server = grpc.aio.server(options=(("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),))
-        for descriptor in SERVICES.values():
+        for descriptor in (one for name in SERVICES for one in served_by(name)):
             handlers = {method.name: self._handler(method) for method in methods_of(descriptor)}
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(descriptor.full_name, handlers),))
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)

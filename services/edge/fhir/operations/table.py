@@ -1,0 +1,71 @@
+"""Which operation stands where: the table that requests are answered and capabilities are told by."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from services.edge.asgi import Reply
+from services.edge.fhir.ihe.crossreference import cross_reference
+from services.edge.fhir.operations.everything import everything
+from services.edge.fhir.operations.invocation import Invocation
+from services.edge.fhir.operations.labels import meta, meta_add, meta_delete
+from services.edge.fhir.operations.lastn import lastn
+from services.edge.fhir.operations.match import match
+from services.edge.fhir.operations.validate import validate
+
+SYSTEM, TYPE, INSTANCE = "system", "type", "instance"
+ANY_TYPE = ""
+_HL7 = "http://hl7.org/fhir/OperationDefinition/"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of one type, or of every type."""
+
+    # Without the `$`.
+    name: str
+    # ANY_TYPE for all.
+    type: str
+    levels: tuple[str, ...]
+    verbs: tuple[str, ...]
+    # Canonical URL of its OperationDefinition.
+    definition: str
+    run: Callable[[Invocation], Awaitable[Reply]]
+
+
+async def _cross_reference(invoked: Invocation) -> Reply:
+    return await cross_reference(invoked.upstream, invoked.request, invoked.query)
+
+
+_READING, _POSTING = ("GET", "POST"), ("POST",)
+OPERATIONS = (
+    Operation(
+        "ihe-pix",
+        "Patient",
+        (TYPE,),
+        _READING,
+        "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/IHE.PIXm.pix",
+        _cross_reference,
+    ),
+    Operation("match", "Patient", (TYPE,), _POSTING, f"{_HL7}Patient-match", match),
+    Operation("everything", "Patient", (TYPE, INSTANCE), _READING, f"{_HL7}Patient-everything", everything),
+    Operation("lastn", "Observation", (TYPE,), _READING, f"{_HL7}Observation-lastn", lastn),
+    Operation("validate", ANY_TYPE, (TYPE, INSTANCE), _POSTING, f"{_HL7}Resource-validate", validate),
+    Operation("meta", ANY_TYPE, (SYSTEM, TYPE, INSTANCE), _READING, f"{_HL7}Resource-meta", meta),
+    Operation("meta-add", ANY_TYPE, (INSTANCE,), _POSTING, f"{_HL7}Resource-meta-add", meta_add),
+    Operation("meta-delete", ANY_TYPE, (INSTANCE,), _POSTING, f"{_HL7}Resource-meta-delete", meta_delete),
+)
+
+
+def operation_of(name: str, resource_type: str, level: str) -> Operation | None:
+    """The operation of this name, on a type (empty for the system) and level; None where there is none."""
+    for one in OPERATIONS:
+        if one.name == name and level in one.levels and (level == SYSTEM or one.type in {ANY_TYPE, resource_type}):
+            return one
+    return None
+
+
+def operations_of(resource_type: str) -> list[Operation]:
+    """What a type has; for the empty type, what the system has."""
+    if not resource_type:
+        return [one for one in OPERATIONS if SYSTEM in one.levels]
+    return sorted((one for one in OPERATIONS if one.type in {ANY_TYPE, resource_type}), key=lambda one: one.name)
