@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
@@ -19,6 +20,12 @@ from services.edge.upstream import Upstream
 CONTENT_TYPE = b"application/json"
 # Pieces of an upload, as they go on to the service.
 CHUNK_BYTES = 1 << 20
+# A document is shown and runs nothing, whatever somebody brings into it.
+_DOCUMENT_HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 
 class Transcoder:
@@ -44,6 +51,8 @@ class Transcoder:
             response = await rpc(message, request)
             if is_foreseen(message, response):
                 await foresee(self._upstream, response, request)
+        if is_document(response.DESCRIPTOR):
+            return Reply(200, response.body, response.content_type.encode(), list(_DOCUMENT_HEADERS))
         return Reply(200, to_json(response), CONTENT_TYPE, [(b"cache-control", b"no-store")])
 
     async def _pieces(self, route: Route, found: Found, request: Request) -> AsyncIterator[Message]:
@@ -56,6 +65,11 @@ class Transcoder:
         async for piece in request.chunks():
             for start in range(0, len(piece), CHUNK_BYTES):
                 yield route.method.request_class(**{route.body: piece[start : start + CHUNK_BYTES]})
+
+
+def is_document(descriptor: Descriptor) -> bool:
+    """True for an answer that is a document of its own, such as a picture: it is sent as it is, not as JSON."""
+    return {field.name for field in descriptor.fields} == {"content_type", "body"}
 
 
 def to_json(message: Message) -> bytes:

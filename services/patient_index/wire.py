@@ -66,8 +66,8 @@ def registration_of(held: Held) -> resources_pb2.Registration:
     message.registration_id = held.registration_id
     message.person_id = held.person_id
     message.version = held.version
-    message.source_updated_at.CopyFrom(_timestamp(held.written_at))
-    message.recorded_at.CopyFrom(_timestamp(held.recorded_at))
+    message.source_updated_at.CopyFrom(timestamp_of(held.written_at))
+    message.recorded_at.CopyFrom(timestamp_of(held.recorded_at))
     return message
 
 
@@ -100,7 +100,7 @@ def decision_of(decision: model.Decision) -> resources_pb2.Decision:
         reason=decision.reason,
         model=decision.model,
         weight=decision.weight,
-        recorded_at=_timestamp(decision.recorded_at),
+        recorded_at=timestamp_of(decision.recorded_at),
         evidence=_evidence_of(decision.evidence) if decision.evidence else None,
     )
 
@@ -164,7 +164,8 @@ def event_of(held: Held) -> events_pb2.PatientIndexEvent:
     )
 
 
-def _timestamp(moment: datetime) -> Timestamp:
+def timestamp_of(moment: datetime) -> Timestamp:
+    """A moment."""
     message = Timestamp()
     message.FromDatetime(moment)
     return message

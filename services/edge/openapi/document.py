@@ -12,6 +12,7 @@ from services.edge.openapi.fhir import FHIR_TAG, fhir_paths
 from services.edge.openapi.schemas import Schema, Schemas, comments
 from services.edge.problems import TYPE_ROOT
 from services.edge.routes import Route
+from services.edge.transcode import is_document
 
 VERSION = "1"
 _TAGS = {
@@ -145,7 +146,7 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
             "200": {
                 "description": "Done",
                 "headers": {"NHIP-Position": {"schema": {"type": "string"}}},
-                "content": {"application/json": {"schema": schemas.reference(route.descriptor.output_type)}},
+                "content": _content(route, schemas),
             },
             "default": {"$ref": "#/components/responses/Problem"},
         },
@@ -158,6 +159,13 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
     if body := _body(route, schemas):
         operation["requestBody"] = body
     return operation
+
+
+def _content(route: Route, schemas: Schemas) -> dict[str, Any]:
+    """JSON, or a picture where the answer is one."""
+    if is_document(route.descriptor.output_type):
+        return {"image/svg+xml": {"schema": {"type": "string"}}}
+    return {"application/json": {"schema": schemas.reference(route.descriptor.output_type)}}
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:

@@ -1,10 +1,11 @@
 """The RPCs of the patient index, a module for each kind of use."""
 
 from services.patient_index.api.deciding import Deciding
+from services.patient_index.api.explaining import Explaining
 from services.patient_index.api.registering import Registering
 from services.patient_index.api.reviewing import Reviewing
 from services.patient_index.api.viewing import Viewing
 
 
-class PatientIndexApi(Registering, Viewing, Deciding, Reviewing):
+class PatientIndexApi(Registering, Viewing, Explaining, Deciding, Reviewing):
     """nhip.patient_index.v1.PatientIndexService."""

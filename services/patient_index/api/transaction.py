@@ -28,6 +28,7 @@ FEED = "patient_index"
 _MOST_TURNS = 8
 
 Answer = TypeVar("Answer", bound=Message)
+Seen = TypeVar("Seen")
 Event = Callable[[Held], Message]
 
 
@@ -71,7 +72,7 @@ class Index:
                 scope = wider(scope, registration_ids=needed.registration_ids)
         raise AbortedError("INDEX_BUSY", "these registrations are being changed by others; try again")
 
-    async def look(self, scope: Scope, decide: Callable[[World], Answer]) -> Answer:
+    async def look(self, scope: Scope, decide: Callable[[World], Seen]) -> Seen:
         """Runs `decide` on the world of the scope, and writes nothing. Raises AbortedError, reason INDEX_BUSY."""
         for _ in range(_MOST_TURNS):
             async with self.database.reading(snapshot=True) as reader:

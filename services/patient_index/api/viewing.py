@@ -1,11 +1,13 @@
 """Reading registrations and persons, and asking who may be meant."""
 
-from nhip.patient_index.v1 import service_pb2
+from nhip.patient_index.v1 import service_pb2, viewing_pb2
 
-from libs.errors import InvalidArgumentError
+from libs.access.caller import EMERGENCY, TREATMENT
+from libs.errors import InvalidArgumentError, PermissionDeniedError
 from libs.runtime.call import Call
 from services.patient_index import wire
 from services.patient_index.api.admitting import asked_features
+from services.patient_index.api.golden import golden_view
 from services.patient_index.api.ground import (
     DEFAULT_PAGE,
     Rooted,
@@ -16,7 +18,7 @@ from services.patient_index.api.ground import (
     touch_candidates,
     touch_person,
 )
-from services.patient_index.model import Criteria, Grade, Scope
+from services.patient_index.model import Criteria, Grade, Held, Scope
 from services.patient_index.rules.blocking import keys_of
 from services.patient_index.rules.placing import find_matches
 from services.patient_index.rules.registering import normalized
@@ -25,6 +27,7 @@ from services.patient_index.rules.world import World
 from services.patient_index.store import reading
 
 DEFAULT_MATCHES = 10
+_LOCATING = frozenset({TREATMENT, EMERGENCY})
 
 
 class Viewing(Rooted):
@@ -43,13 +46,46 @@ class Viewing(Rooted):
 
     async def GetPerson(self, request: service_pb2.GetPersonRequest, call: Call) -> service_pb2.GetPersonResponse:
         """One person with all registrations."""
+        registrations = await self._person(request.person_id, call)
+        return service_pb2.GetPersonResponse(person=wire.person_of(request.person_id, registrations))
+
+    async def GetGoldenView(
+        self, request: viewing_pb2.GetGoldenViewRequest, call: Call
+    ) -> viewing_pb2.GetGoldenViewResponse:
+        """One person as all registrations together tell."""
+        registrations = await self._person(request.person_id, call)
+        return viewing_pb2.GetGoldenViewResponse(view=golden_view(request.person_id, registrations))
+
+    async def LocateFacilities(
+        self, request: viewing_pb2.LocateFacilitiesRequest, call: Call
+    ) -> viewing_pb2.LocateFacilitiesResponse:
+        """Who knows the person, the last that wrote first."""
+        caller = call.caller
+        if not caller.is_citizen and caller.purpose not in _LOCATING:
+            raise PermissionDeniedError("PURPOSE_REFUSED", "who knows a person is told for treatment or an emergency")
+        known: dict[str, list[Held]] = {}
+        for held in await self._person(request.person_id, call):
+            known.setdefault(held.organization_id, []).append(held)
+        newest = {one: max(held.written_at for held in there) for one, there in known.items()}
+        return viewing_pb2.LocateFacilitiesResponse(
+            facilities=[
+                viewing_pb2.FacilityWithRecords(
+                    organization_id=one,
+                    registration_ids=[held.registration_id for held in known[one]],
+                    written_at=wire.timestamp_of(newest[one]),
+                )
+                for one in sorted(known, key=lambda one: (-newest[one].timestamp(), one))
+            ]
+        )
+
+    async def _person(self, person_id: str, call: Call) -> list[Held]:
         async with self.means.database.reading() as reader:
-            persons = await reading.read_persons(reader, [request.person_id], only_key(call))
-        registrations = persons.get(request.person_id)
+            persons = await reading.read_persons(reader, [person_id], only_key(call))
+        registrations = persons.get(person_id)
         if not registrations:
             raise person_unknown()
         touch_person(call, registrations)
-        return service_pb2.GetPersonResponse(person=wire.person_of(request.person_id, registrations))
+        return registrations
 
     async def SearchPersons(
         self, request: service_pb2.SearchPersonsRequest, call: Call

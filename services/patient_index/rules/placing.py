@@ -62,6 +62,13 @@ def find_matches(world: World, features: Features, keys: Iterable[Key], registra
     return _judged(world, features, candidates, _worth(world, features, registration_id), is_thorough=True)
 
 
+def weigh(world: World, features: Features, other_id: str, registration_id: str = NOBODY) -> Match:
+    """What is said of these features and one registration, whatever the grade, with the weight of every field."""
+    worth = _worth(world, features, registration_id)
+    other = world.held[other_id]
+    return match(other_id, features, other.features, worth(other_id), world.shares, is_thorough=True)
+
+
 def settle(world: World, moment: datetime) -> None:
     """Gives each claimant of a number whose claimants changed the account key that it deserves.
 

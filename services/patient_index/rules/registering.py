@@ -111,7 +111,7 @@ def features_of(filed: Filed) -> Features:
     sex = filed.sex if filed.sex in (Sex.MALE, Sex.FEMALE, Sex.OTHER) else Sex.UNSPECIFIED
     for name in filed.names:
         first, last, title_sex = folded(name)
-        if _is_thai(first or last):
+        if is_thai(first or last):
             if not (given or family):
                 given, family = first, last
         elif not (given_roman or family_roman):
@@ -185,5 +185,6 @@ def _system(system: str) -> str:
 _THAI = re.compile("[\u0e01-\u0e5b]")
 
 
-def _is_thai(text: str) -> bool:
+def is_thai(text: str) -> bool:
+    """True if a text is written in Thai."""
     return _THAI.search(text) is not None

@@ -10,6 +10,7 @@ from nhip.options.v1 import options_pb2
 from nhip.patient_index.v1 import service_pb2 as patient_index_pb2
 
 from services.edge.routes import routes_of
+from services.edge.transcode import is_document
 from services.edge.upstream import DEADLINES, SERVICES
 from tests.services.edge.samples import sample
 
@@ -49,8 +50,12 @@ async def test_a_declared_route_carries_every_field_there_and_back(edge, authori
         body = rest.pop(fields[route.body])
     answer = await edge.client.request(route.verb, path, params=_query_of(rest), json=body, headers=authorization)
     assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.json() == MessageToDict(response)
+    if is_document(route.descriptor.output_type):
+        assert (answer.content, answer.headers["content-type"]) == (response.body, response.content_type)
+        assert "sandbox" in answer.headers["content-security-policy"]
+    else:
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json() == MessageToDict(response)
     (call,) = edge.platform.calls
     assert call.label == route.method.label
     assert call.request == wanted

@@ -5,6 +5,7 @@ import warnings
 
 from nhip.patient_index.v1 import decisions_pb2 as nhip_dot_patient__index_dot_v1_dot_decisions__pb2
 from nhip.patient_index.v1 import service_pb2 as nhip_dot_patient__index_dot_v1_dot_service__pb2
+from nhip.patient_index.v1 import viewing_pb2 as nhip_dot_patient__index_dot_v1_dot_viewing__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -110,6 +111,31 @@ class PatientIndexServiceStub:
                 '/nhip.patient_index.v1.PatientIndexService/GetDecision',
                 request_serializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.GetDecisionRequest.SerializeToString,
                 response_deserializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.GetDecisionResponse.FromString,
+                _registered_method=True)
+        self.GetGoldenView = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/GetGoldenView',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.GetGoldenViewRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.GetGoldenViewResponse.FromString,
+                _registered_method=True)
+        self.LocateFacilities = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/LocateFacilities',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.LocateFacilitiesRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.LocateFacilitiesResponse.FromString,
+                _registered_method=True)
+        self.ExplainMatch = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/ExplainMatch',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.ExplainMatchRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.ExplainMatchResponse.FromString,
+                _registered_method=True)
+        self.ExplainForm = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/ExplainForm',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.ExplainFormRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.ExplainFormResponse.FromString,
+                _registered_method=True)
+        self.DrawMatch = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/DrawMatch',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.DrawMatchRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.DrawMatchResponse.FromString,
                 _registered_method=True)
 
 
@@ -247,6 +273,48 @@ class PatientIndexServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetGoldenView(self, request, context):
+        """A person as all registrations together tell, each field with its source. A citizen reads only themself.
+        Fails with NOT_FOUND, reason PERSON_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LocateFacilities(self, request, context):
+        """Which facilities hold records of the person, without anything of what they hold: for treatment, an emergency, or the
+        citizen themself. Consent about content is for the services that hold it.
+        Fails with NOT_FOUND, reason PERSON_UNKNOWN; PERMISSION_DENIED, reason PURPOSE_REFUSED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainMatch(self, request, context):
+        """Why two registrations are thought to be one person, or not: the weight of each field, in words. A citizen asks about
+        pairs of their own registrations only.
+        Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainForm(self, request, context):
+        """Why a registration is thought to be whom a form describes, or not. Writes nothing.
+        Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN; INVALID_ARGUMENT as Match.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DrawMatch(self, request, context):
+        """ExplainMatch as a waterfall picture (SVG).
+        Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PatientIndexServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -324,6 +392,31 @@ def add_PatientIndexServiceServicer_to_server(servicer, server):
                     servicer.GetDecision,
                     request_deserializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.GetDecisionRequest.FromString,
                     response_serializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.GetDecisionResponse.SerializeToString,
+            ),
+            'GetGoldenView': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGoldenView,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.GetGoldenViewRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.GetGoldenViewResponse.SerializeToString,
+            ),
+            'LocateFacilities': grpc.unary_unary_rpc_method_handler(
+                    servicer.LocateFacilities,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.LocateFacilitiesRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.LocateFacilitiesResponse.SerializeToString,
+            ),
+            'ExplainMatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainMatch,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.ExplainMatchRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.ExplainMatchResponse.SerializeToString,
+            ),
+            'ExplainForm': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainForm,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.ExplainFormRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.ExplainFormResponse.SerializeToString,
+            ),
+            'DrawMatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrawMatch,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.DrawMatchRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.DrawMatchResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -732,6 +825,141 @@ class PatientIndexService:
             '/nhip.patient_index.v1.PatientIndexService/GetDecision',
             nhip_dot_patient__index_dot_v1_dot_decisions__pb2.GetDecisionRequest.SerializeToString,
             nhip_dot_patient__index_dot_v1_dot_decisions__pb2.GetDecisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGoldenView(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/GetGoldenView',
+            nhip_dot_patient__index_dot_v1_dot_viewing__pb2.GetGoldenViewRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_viewing__pb2.GetGoldenViewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LocateFacilities(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/LocateFacilities',
+            nhip_dot_patient__index_dot_v1_dot_viewing__pb2.LocateFacilitiesRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_viewing__pb2.LocateFacilitiesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainMatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/ExplainMatch',
+            nhip_dot_patient__index_dot_v1_dot_viewing__pb2.ExplainMatchRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_viewing__pb2.ExplainMatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainForm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/ExplainForm',
+            nhip_dot_patient__index_dot_v1_dot_viewing__pb2.ExplainFormRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_viewing__pb2.ExplainFormResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrawMatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/DrawMatch',
+            nhip_dot_patient__index_dot_v1_dot_viewing__pb2.DrawMatchRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_viewing__pb2.DrawMatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

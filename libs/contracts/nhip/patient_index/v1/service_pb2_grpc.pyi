@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from nhip.patient_index.v1 import decisions_pb2 as _decisions_pb2
 from nhip.patient_index.v1 import service_pb2 as _service_pb2
+from nhip.patient_index.v1 import viewing_pb2 as _viewing_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -99,6 +100,28 @@ class PatientIndexServiceStub:
     """A decision with its evidence, once for each registration that it is about.
     Fails with NOT_FOUND, reason DECISION_UNKNOWN.
     """
+    GetGoldenView: _grpc.UnaryUnaryMultiCallable[_viewing_pb2.GetGoldenViewRequest, _viewing_pb2.GetGoldenViewResponse]
+    """A person as all registrations together tell, each field with its source. A citizen reads only themself.
+    Fails with NOT_FOUND, reason PERSON_UNKNOWN.
+    """
+    LocateFacilities: _grpc.UnaryUnaryMultiCallable[_viewing_pb2.LocateFacilitiesRequest, _viewing_pb2.LocateFacilitiesResponse]
+    """Which facilities hold records of the person, without anything of what they hold: for treatment, an emergency, or the
+    citizen themself. Consent about content is for the services that hold it.
+    Fails with NOT_FOUND, reason PERSON_UNKNOWN; PERMISSION_DENIED, reason PURPOSE_REFUSED.
+    """
+    ExplainMatch: _grpc.UnaryUnaryMultiCallable[_viewing_pb2.ExplainMatchRequest, _viewing_pb2.ExplainMatchResponse]
+    """Why two registrations are thought to be one person, or not: the weight of each field, in words. A citizen asks about
+    pairs of their own registrations only.
+    Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN.
+    """
+    ExplainForm: _grpc.UnaryUnaryMultiCallable[_viewing_pb2.ExplainFormRequest, _viewing_pb2.ExplainFormResponse]
+    """Why a registration is thought to be whom a form describes, or not. Writes nothing.
+    Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN; INVALID_ARGUMENT as Match.
+    """
+    DrawMatch: _grpc.UnaryUnaryMultiCallable[_viewing_pb2.DrawMatchRequest, _viewing_pb2.DrawMatchResponse]
+    """ExplainMatch as a waterfall picture (SVG).
+    Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN.
+    """
 
 @_typing.type_check_only
 class PatientIndexServiceAsyncStub(PatientIndexServiceStub):
@@ -169,6 +192,28 @@ class PatientIndexServiceAsyncStub(PatientIndexServiceStub):
     GetDecision: _aio.UnaryUnaryMultiCallable[_decisions_pb2.GetDecisionRequest, _decisions_pb2.GetDecisionResponse]  # type: ignore[assignment]
     """A decision with its evidence, once for each registration that it is about.
     Fails with NOT_FOUND, reason DECISION_UNKNOWN.
+    """
+    GetGoldenView: _aio.UnaryUnaryMultiCallable[_viewing_pb2.GetGoldenViewRequest, _viewing_pb2.GetGoldenViewResponse]  # type: ignore[assignment]
+    """A person as all registrations together tell, each field with its source. A citizen reads only themself.
+    Fails with NOT_FOUND, reason PERSON_UNKNOWN.
+    """
+    LocateFacilities: _aio.UnaryUnaryMultiCallable[_viewing_pb2.LocateFacilitiesRequest, _viewing_pb2.LocateFacilitiesResponse]  # type: ignore[assignment]
+    """Which facilities hold records of the person, without anything of what they hold: for treatment, an emergency, or the
+    citizen themself. Consent about content is for the services that hold it.
+    Fails with NOT_FOUND, reason PERSON_UNKNOWN; PERMISSION_DENIED, reason PURPOSE_REFUSED.
+    """
+    ExplainMatch: _aio.UnaryUnaryMultiCallable[_viewing_pb2.ExplainMatchRequest, _viewing_pb2.ExplainMatchResponse]  # type: ignore[assignment]
+    """Why two registrations are thought to be one person, or not: the weight of each field, in words. A citizen asks about
+    pairs of their own registrations only.
+    Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN.
+    """
+    ExplainForm: _aio.UnaryUnaryMultiCallable[_viewing_pb2.ExplainFormRequest, _viewing_pb2.ExplainFormResponse]  # type: ignore[assignment]
+    """Why a registration is thought to be whom a form describes, or not. Writes nothing.
+    Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN; INVALID_ARGUMENT as Match.
+    """
+    DrawMatch: _aio.UnaryUnaryMultiCallable[_viewing_pb2.DrawMatchRequest, _viewing_pb2.DrawMatchResponse]  # type: ignore[assignment]
+    """ExplainMatch as a waterfall picture (SVG).
+    Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN.
     """
 
 class PatientIndexServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -327,6 +372,58 @@ class PatientIndexServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_decisions_pb2.GetDecisionResponse, _abc.Awaitable[_decisions_pb2.GetDecisionResponse]]:
         """A decision with its evidence, once for each registration that it is about.
         Fails with NOT_FOUND, reason DECISION_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def GetGoldenView(
+        self,
+        request: _viewing_pb2.GetGoldenViewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_viewing_pb2.GetGoldenViewResponse, _abc.Awaitable[_viewing_pb2.GetGoldenViewResponse]]:
+        """A person as all registrations together tell, each field with its source. A citizen reads only themself.
+        Fails with NOT_FOUND, reason PERSON_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def LocateFacilities(
+        self,
+        request: _viewing_pb2.LocateFacilitiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_viewing_pb2.LocateFacilitiesResponse, _abc.Awaitable[_viewing_pb2.LocateFacilitiesResponse]]:
+        """Which facilities hold records of the person, without anything of what they hold: for treatment, an emergency, or the
+        citizen themself. Consent about content is for the services that hold it.
+        Fails with NOT_FOUND, reason PERSON_UNKNOWN; PERMISSION_DENIED, reason PURPOSE_REFUSED.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainMatch(
+        self,
+        request: _viewing_pb2.ExplainMatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_viewing_pb2.ExplainMatchResponse, _abc.Awaitable[_viewing_pb2.ExplainMatchResponse]]:
+        """Why two registrations are thought to be one person, or not: the weight of each field, in words. A citizen asks about
+        pairs of their own registrations only.
+        Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainForm(
+        self,
+        request: _viewing_pb2.ExplainFormRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_viewing_pb2.ExplainFormResponse, _abc.Awaitable[_viewing_pb2.ExplainFormResponse]]:
+        """Why a registration is thought to be whom a form describes, or not. Writes nothing.
+        Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN; INVALID_ARGUMENT as Match.
+        """
+
+    @_abc_1.abstractmethod
+    def DrawMatch(
+        self,
+        request: _viewing_pb2.DrawMatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_viewing_pb2.DrawMatchResponse, _abc.Awaitable[_viewing_pb2.DrawMatchResponse]]:
+        """ExplainMatch as a waterfall picture (SVG).
+        Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN.
         """
 
 def add_PatientIndexServiceServicer_to_server(servicer: PatientIndexServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
