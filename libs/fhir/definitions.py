@@ -31,6 +31,11 @@ class Element:
     # Types that a reference may point at; empty means any.
     targets: frozenset[str]
 
+    @property
+    def path_name(self) -> str:
+        """As paths of the specification have it: `value[x]`."""
+        return self.name + CHOICE if self.is_choice else self.name
+
     def json_names(self) -> dict[str, str]:
         """The JSON names that it may have → the type that each means."""
         if self.is_choice:
@@ -47,6 +52,17 @@ class SearchRow:
     kind: str
     expression: str
     targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An invariant of the specification."""
+
+    key: str
+    text: str
+    # FHIRPath, true of every element at the path.
+    expression: str
+    is_warning: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +103,18 @@ def definitions() -> Definitions:
         patient_compartment=MappingProxyType(
             {name: tuple(parameters) for name, parameters in table["patient_compartment"].items()}
         ),
+    )
+
+
+@functools.cache
+def rules() -> Mapping[str, tuple[Rule, ...]]:
+    """Path of a type or an element, such as `Observation.referenceRange`, → its invariants."""
+    table = orjson.loads(resources.files(__package__).joinpath("data/r4_invariants.json").read_bytes())
+    return MappingProxyType(
+        {
+            path: tuple(Rule(row[0], row[1], row[2], is_warning=len(row) > 3) for row in rows)  # noqa: PLR2004 the fourth says so
+            for path, rows in table["invariants"].items()
+        }
     )
 
 

@@ -16,6 +16,9 @@ BUSINESS_RULE: Final = "business-rule"
 TOO_LONG: Final = "too-long"
 PROCESSING: Final = "processing"
 
+ERROR: Final = "error"
+WARNING: Final = "warning"
+
 CODES: Final = frozenset(
     {
         STRUCTURE,
@@ -42,8 +45,10 @@ class Issue:
     # One of CODES.
     code: str
     description: str
+    # error or warning.
+    severity: str = ERROR
 
     def within(self, segment: str) -> "Issue":
         """The same defect seen from the parent."""
         joint = "" if not self.expression or self.expression.startswith("[") else "."
-        return Issue(f"{segment}{joint}{self.expression}", self.code, self.description)
+        return Issue(f"{segment}{joint}{self.expression}", self.code, self.description, self.severity)

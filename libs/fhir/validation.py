@@ -4,7 +4,7 @@ Each type is compiled once into tables of checks. A check answers None for what 
 no more than a look at each of its elements; paths are put together only on the way back from a defect.
 
 What is checked: known elements, JSON types, cardinality, choice, formats, null and emptiness, primitive extensions,
-required codes, references' form and target types, contained resources, the invariants of `libs.fhir.invariants`.
+required codes, references' form and target types, contained resources, the invariants of the specification.
 """
 
 import functools
@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from libs.fhir.definitions import Element, definitions
-from libs.fhir.invariants import INVARIANTS, OF_CONTAINERS, Invariant
-from libs.fhir.issues import CODE_INVALID, INVALID, NOT_SUPPORTED, REQUIRED, STRUCTURE, VALUE, Issue
+from libs.fhir.fhirpath import Environment
+from libs.fhir.invariants import CONTAINED, Invariant, invariants_at, scene
+from libs.fhir.issues import CODE_INVALID, INVALID, INVARIANT, NOT_SUPPORTED, REQUIRED, STRUCTURE, VALUE, Issue
 from libs.fhir.primitives import TESTS
 from libs.fhir.references import is_well_formed, parse_local
 
@@ -38,7 +39,16 @@ class _Entry(NamedTuple):
 class _Structure:
     """A compiled type."""
 
-    __slots__ = ("_choices", "_invariants", "_known", "_required", "_required_choices", "is_resource", "name")
+    __slots__ = (
+        "_hints",
+        "_invariants",
+        "_known",
+        "_of_containers",
+        "_required",
+        "_required_choices",
+        "is_resource",
+        "name",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -46,7 +56,7 @@ class _Structure:
         elements = definitions().structures[name]
         self._known: Mapping[str, _Entry] = {
             key: _Entry(
-                _check_of(element, type_name),
+                _ruled(_check_of(element, type_name), f"{name}.{element.path_name}", type_name),
                 element.is_list,
                 type_name in TESTS,
                 f"{element.name}.ofType({type_name})" if element.is_choice else element.name,
@@ -57,8 +67,12 @@ class _Structure:
         }
         self._required = frozenset(one.name for one in elements if one.is_required and not one.is_choice)
         self._required_choices = tuple(one for one in elements if one.is_required and one.is_choice)
-        own = INVARIANTS.get(name, ())
-        self._invariants: tuple[Invariant, ...] = (*own, *OF_CONTAINERS) if "contained" in self._known else own
+        self._invariants, self._hints = invariants_at(name)
+        self._of_containers: tuple[Invariant, ...] = ()
+        if "contained" in self._known:
+            of_all, hints = invariants_at("DomainResource")
+            self._of_containers = (CONTAINED, *of_all)
+            self._hints = (*self._hints, *hints)
 
     def check(self, value: Any) -> list[Issue] | None:  # noqa: C901, PLR0912 one loop over the elements; a call for each would cost more than the checks
         """What is wrong with an object of this type; None for nothing."""
@@ -103,10 +117,16 @@ class _Structure:
         for element in self._required_choices:
             if not any(key in value or "_" + key in value for key in element.json_names()):
                 issues.append(Issue(element.name, REQUIRED, "the element is required"))
-        for invariant in self._invariants:
-            broken = invariant(value)
-            if broken is not None:
-                issues.append(broken)
+        if type(value.get("contained")) is list:
+            issues += _broken_of(self._of_containers if not issues else (CONTAINED,), value)
+        # Rules take for granted that the elements are what they should be.
+        if not issues:
+            for invariant in self._invariants:
+                broken = invariant(value)
+                if broken is not None:
+                    issues.append(broken)
+        if scene.wants_warnings:
+            issues += _broken_of(self._hints, value)
         return issues[:MAX_ISSUES] if issues else None
 
     def _sibling(self, key: str, item: Any, value: Json) -> list[Issue]:
@@ -130,6 +150,24 @@ class _Structure:
         ]
 
 
+def _broken_of(invariants: tuple[Invariant, ...], value: Json) -> list[Issue]:
+    return [broken for invariant in invariants if (broken := invariant(value)) is not None]
+
+
+def _ruled(check: Check, path: str, type_name: str) -> Check:
+    """A check with the rules of the element itself; those of a backbone are its structure's."""
+    if type_name.startswith("@"):
+        return check
+    invariants, _ = invariants_at(path)
+    if not invariants:
+        return check
+
+    def ruled(value: Any) -> list[Issue] | None:
+        return check(value) or _broken_of(invariants, value) or None
+
+    return ruled
+
+
 def _is_extended(siblings: Any, index: int) -> bool:
     return type(siblings) is list and index < len(siblings) and siblings[index] is not None
 
@@ -147,7 +185,7 @@ def _check_of(element: Element, type_name: str) -> Check:
     if type_name in TESTS:
         return _primitive(type_name, element.value_set)
     if type_name == "Resource":
-        return _check_inner
+        return _check_contained if element.name == "contained" else _check_inner
     if type_name == "Reference":
         return _reference(element.targets)
     if element.value_set and type_name in {"CodeableConcept", "Coding"}:
@@ -204,6 +242,7 @@ def _coded(type_name: str, value_set: str) -> Check:
 def _reference(targets: frozenset[str]) -> Check:
     inner = _deferred("Reference")
     malformed = [Issue("reference", VALUE, "a reference is Type/id, an absolute URL, a URN or #id")]
+    dangling = [Issue("reference", INVARIANT, "ref-1: no contained resource has this id")]
     elsewhere = [Issue("reference", VALUE, f"the reference may only be to {', '.join(sorted(targets))}")]
 
     def check(value: Any) -> list[Issue] | None:
@@ -215,7 +254,8 @@ def _reference(targets: frozenset[str]) -> Check:
             return None
         local = parse_local(text)
         if local is None:
-            return None if is_well_formed(text) else malformed
+            is_lost = text[:1] == "#" and not _is_contained(text[1:])
+            return dangling if is_lost else None if is_well_formed(text) else malformed
         if targets and local.type not in targets:
             return elsewhere
         if value.get("type", local.type) != local.type:
@@ -225,20 +265,50 @@ def _reference(targets: frozenset[str]) -> Check:
     return check
 
 
+def _is_contained(resource_id: str) -> bool:
+    """True for the id of a resource that is contained; # alone is the one that contains."""
+    root = scene.environment.root
+    contained = root.get("contained") if type(root) is dict else None
+    if type(contained) is not list:
+        return not resource_id
+    return not resource_id or any(type(one) is dict and one.get("id") == resource_id for one in contained)
+
+
 def _check_inner(value: Any) -> list[Issue] | None:
-    """A resource inside another."""
+    """A resource inside another that stands for itself, as in a Bundle."""
+    return _checked(value, value)
+
+
+def _check_contained(value: Any) -> list[Issue] | None:
+    """A resource that is part of another."""
+    return _checked(value, scene.environment.root)
+
+
+def _checked(value: Any, root: Any) -> list[Issue] | None:
     if type(value) is not dict:
         return [Issue("", STRUCTURE, "a resource is an object")]
     name = value.get("resourceType")
     if type(name) is not str or name not in definitions().resource_types:
         return [Issue("resourceType", STRUCTURE, "there is no such resource type in FHIR R4")]
-    return _structure(name).check(value)
+    before = scene.environment
+    scene.environment = Environment(value, root)
+    try:
+        return _structure(name).check(value)
+    finally:
+        scene.environment = before
 
 
-def validate(value: Json, resource_type: str) -> list[Issue]:
-    """What is wrong with a resource that should be of a type; empty for nothing. Expressions begin with the type."""
+def validate(value: Json, resource_type: str, *, with_warnings: bool = False) -> list[Issue]:
+    """What is wrong with a resource that should be of a type; empty for nothing. Expressions begin with the type.
+
+    With `with_warnings` also what had better be otherwise.
+    """
     if resource_type not in definitions().resource_types:
         return [Issue("", NOT_SUPPORTED, "there is no such resource type in FHIR R4")]
     if value.get("resourceType") != resource_type:
         return [Issue(f"{resource_type}.resourceType", STRUCTURE, f"the resource is no {resource_type}")]
-    return [one.within(resource_type) for one in _structure(resource_type).check(value) or ()]
+    scene.wants_warnings = with_warnings
+    try:
+        return [one.within(resource_type) for one in _check_inner(value) or ()]
+    finally:
+        scene.wants_warnings = False
