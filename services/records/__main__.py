@@ -1,6 +1,6 @@
 """Wiring of records: `python -m services.records serve | migrate`."""
 
-from nhip.records.v1 import person_pb2, service_pb2
+from nhip.records.v1 import person_pb2, service_pb2, terminology_pb2
 
 from libs.feed.follower import Subscription
 from libs.feed.server import Feed
@@ -10,6 +10,7 @@ from services.records import feeds, followers
 from services.records.api import RecordsApi
 from services.records.api.ground import FEED, Means
 from services.records.api.person import PersonRecordsApi
+from services.records.api.terminology import TerminologyApi
 from services.records.model import Policy
 
 # Names of NHIP_FHIR_POLICY → what they switch on.
@@ -34,6 +35,7 @@ async def build(ground: Ground) -> Assembly:
         apis={
             service_pb2.DESCRIPTOR.services_by_name["RecordsService"]: RecordsApi(means),
             person_pb2.DESCRIPTOR.services_by_name["PersonRecordsService"]: PersonRecordsApi(means),
+            terminology_pb2.DESCRIPTOR.services_by_name["TerminologyService"]: TerminologyApi(means),
         },
         feeds=[Feed(FEED, feeds.records_snapshot)],
         subscriptions=[

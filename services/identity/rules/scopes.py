@@ -33,6 +33,7 @@ PLATFORM_SCOPES = frozenset(
         "summary.read",
         "surveillance.read",
         "tariff.write",
+        "terminology.write",
     }
 )
 
@@ -101,6 +102,7 @@ BOOTSTRAP_SCOPES = (
     "registrations.read",
     "surveillance.read",
     "tariff.write",
+    "terminology.write",
 )
 # What imports do in the name of the organisation that sent the file.
 EXCHANGE_SCOPES = (
