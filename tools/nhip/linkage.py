@@ -1,9 +1,11 @@
 """`nhip linkage`: linking registrations away from the platform, and what it is measured on."""
 
+import time
 from pathlib import Path
 
 import click
 
+from tools.nhip.context import Context, pass_context
 from tools.thaibench import Ids, Level, Plan, write
 
 
@@ -53,3 +55,55 @@ def thaibench(
         click.echo(path)
     rate = written.records / written.seconds
     click.echo(f"{written.records:,} registrations of {written.persons:,} persons, {rate:,.0f} registrations/s")
+
+
+@linkage.command(short_help="Deduplicate a file, or link two.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Where the stages work.")
+@click.option("--link", "is_link", is_flag=True, help="Pairs across the files only, not within one.")
+@click.option(
+    "--model",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A model trained before; else trained.",
+)
+@click.option("--threads", default=2, show_default=True, type=click.IntRange(1, 256), help="Cores to use.")
+@click.option("--memory", default="", help="At most so much for DuckDB, such as 4GB.")
+@pass_context
+def batch(
+    context: Context,
+    files: tuple[Path, ...],
+    out: Path,
+    is_link: bool,  # noqa: FBT001 an option of click
+    model: Path | None,
+    threads: int,
+    memory: str,
+) -> None:
+    """Says which registrations of whole files are one person: no service needed, nothing sent anywhere.
+
+    Files have the benchmark's columns. The stages leave their results in --out: killed at any moment, the same command
+    goes on where it was. persons.parquet says who is whom, links.parquet why, reviews.parquet what somebody should judge.
+
+    \b
+    Examples:
+      nhip linkage batch registrations.csv --out build/job
+      nhip linkage batch a.csv b.csv --link --model build/job/model.json --out build/linked
+    """  # noqa: D301 click's mark of a paragraph that keeps its lines
+    try:
+        # The extra `linkage`, which the other commands do without.
+        from tools.linkage.batch import columns, job  # noqa: PLC0415
+    except ImportError as error:
+        context.fail(f"{error.name} is not installed: the extra `linkage` has it")
+    began = time.monotonic()
+
+    def report(stage: str, done: int, of: int) -> None:
+        click.echo(f"{time.monotonic() - began:7.1f} s  {stage} {done}/{of}", err=True)
+
+    asked = job.Job(files, out, is_link=is_link, model=model, threads=threads, memory=memory)
+    try:
+        made = job.run(asked, report)
+    except (columns.FileError, job.OtherJobError) as error:
+        context.fail(str(error))
+    click.echo(
+        f"{made.registrations:,} registrations are {made.persons:,} persons: {made.links:,} pairs joined, "
+        f"{made.reviews:,} to be judged"
+    )

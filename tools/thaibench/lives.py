@@ -193,6 +193,9 @@ class Maker:
             given = words.twins_name(draws, sex, child.names[0][1])
         else:
             given = self._given(sex, child.born.year, is_malay=is_malay)
+        if given.thai == child.names[0][1].thai:
+            # Parents give two children two names.
+            return
         twin = self._person(household, sex, child.born, family, given)
         twin.mother = child.mother
         twin.traps = (*twin.traps, "twin")

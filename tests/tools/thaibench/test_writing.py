@@ -4,12 +4,15 @@ import csv
 import itertools
 import tracemalloc
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from libs.thai import citizen_id, names
-from tools.thaibench import Ids, Level, Plan, write, writing
+from tools.population.draws import Draws
+from tools.thaibench import HARD, Ids, Level, Plan, write, writing
+from tools.thaibench.lives import Maker
 from tools.thaibench.sending import COLUMNS
 
 SIZE = 12_000
@@ -119,15 +122,20 @@ def test_every_kind_of_trouble_that_is_promised_occurs(benches):
     assert promised <= set(said)
 
 
-def test_twins_share_their_birth_date_and_not_their_given_name(benches):
-    rows, truth = benches[Ids.WITHOUT, Level.HARD]
-    born = {}
-    for row, told in zip(rows, truth, strict=True):
-        if "twin" in told["traps"].split() and told["made"] == "card":
-            born.setdefault((row["birth_date"], row["family"]), {}).setdefault(told["person_id"], row["given"])
-    pairs = [list(given.values()) for given in born.values() if len(given) == 2]
-    assert len(pairs) >= 3
-    assert all(one != other for one, other in pairs)
+def test_twins_share_their_birth_date_and_never_their_given_name():
+    draws = Draws("twins")
+    maker = Maker(1, draws, replace(HARD, twins=0.5, namesakes=0.0, named_as_father=0.0), 0)
+    pairs = []
+    for _ in range(2_000):
+        members = [person for person in maker.household().members if "twin" in person.traps]
+        pairs += [
+            (one, other)
+            for one, other in itertools.combinations(members, 2)
+            if one.born == other.born and one.mother is other.mother
+        ]
+    assert len(pairs) > 300
+    assert all(one.names[0][1].thai != other.names[0][1].thai for one, other in pairs)
+    assert sum(one.names[0][1].thai[:3] == other.names[0][1].thai[:3] for one, other in pairs) > len(pairs) * 0.4
 
 
 def test_boys_become_men_and_brides_change_name(benches):

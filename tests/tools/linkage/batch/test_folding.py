@@ -1,0 +1,43 @@
+"""Folding: titles, placeholders and sounds."""
+
+import duckdb
+import pytest
+from rapidfuzz.distance import DamerauLevenshtein, JaroWinkler
+
+from libs.thai import names
+from tools.linkage.batch import folding
+from tools.population import naming
+
+
+def test_thai_names_are_as_alike_in_duckdb_as_letter_by_letter():
+    told = [names.match_key(name.thai) for name in naming.given_names("female")[:60]]
+    connection = duckdb.connect()
+    query = "select jaro_winkler_similarity($1, $2), damerau_levenshtein($1, $2)"
+    for one, other in zip(told, told[7:], strict=False):
+        alike, distance = connection.execute(query, [one, other]).fetchall()[0]
+        assert alike == pytest.approx(JaroWinkler.similarity(one, other), abs=1e-12)
+        assert distance == DamerauLevenshtein.distance(one, other)
+    assert connection.execute(query, ["กขค", "มยร"]).fetchall() == [(0.0, 3)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("พงษ์", "พงศ์"), ("ศิริ", "สิริ"), ("วรรณ", "วัณ"), ("สุวรรณ", "สุวัน"), ("ประภา", "ปรพา"), ("ภัทร", "พัซ")],
+)  # fmt: skip
+def test_what_sounds_alike_has_one_sound(one, other):
+    assert folding.sound_of(one) == folding.sound_of(other) != ""
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("phong", "pong"), ("wanna", "vanna"), ("thana", "tana"), ("siri", "siree"), ("chai", "jay")]
+)
+def test_romanisations_of_one_name_have_one_sound(one, other):
+    assert folding.roman_sound_of(one)[:3] == folding.roman_sound_of(other)[:3] != ""
+
+
+def test_titles_and_placeholders_are_no_names():
+    rows = folding.fold_given(["นายสมชาย", "สมชาย", "ไม่ทราบ", "บุตรนางสมศรี", "น.ส.มาลี"])
+    assert rows[0][1] == rows[1][1] != ""
+    assert (rows[0][3], rows[1][3], rows[4][3]) == (1, 0, 2)
+    assert rows[2][1] == rows[3][1] == ""
+    assert folding.fold_families(["-"])[0][1:3] == ("", "")

@@ -1,0 +1,1 @@
+"""Linking away from the platform: models, and whole files at once."""

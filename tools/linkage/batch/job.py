@@ -1,0 +1,234 @@
+"""A batch as stages that leave what they made: killed at any moment, it goes on with the first that is missing.
+
+    columns.parquet   what is compared of each registration
+    model.json        the model, given or trained without labels
+    pairs-NN.parquet  the weighed pairs that blocking rule NN finds and no rule before
+    links.parquet     the pairs that were joined, with weight, levels and grade
+    reviews.parquet   the pairs that somebody should judge, the heaviest first
+    persons.parquet   record_id and the person it belongs to (the lowest record id of the group)
+
+A file appears under its name when it is whole.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from tools.linkage.batch import columns, deciding, model, scoring
+
+Progress = Callable[[str, int, int], None]
+"""Told which stage, how many of its steps are done, and of how many."""
+
+_PLAN: Final = "job.json"
+_STAGES: Final = 4
+
+
+class OtherJobError(Exception):
+    """The directory holds another job: other files, or files that have changed since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Files to be deduplicated, or two to be linked, and where the stages leave what they make."""
+
+    files: tuple[Path, ...]
+    directory: Path
+    is_link: bool = False
+    # A model trained before; trained on these files if None.
+    model: Path | None = None
+    threads: int = 2
+    # DuckDB's, such as 4GB; empty for its own choice.
+    memory: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a job, and how long each stage took; 0 for one that was there already."""
+
+    registrations: int
+    persons: int
+    links: int
+    reviews: int
+    seconds: dict[str, float]
+
+
+def run(job: Job, progress: Progress = lambda *_: None) -> Done:
+    """Does what is not done yet. Raises OtherJobError, and columns.FileError for a file that cannot be read."""
+    job.directory.mkdir(parents=True, exist_ok=True)
+    _claim(job)
+    connection = duckdb.connect()
+    connection.execute(f"set threads = {job.threads}")
+    connection.execute(f"set temp_directory = '{job.directory / 'spill'}'")
+    if job.memory:
+        connection.execute(f"set memory_limit = '{job.memory}'")
+    seconds: dict[str, float] = {}
+    stages = (("columns", _columns), ("model", _model), ("pairs", _pairs), ("persons", _persons))
+    with connection:
+        for place, (name, stage) in enumerate(stages):
+            progress(name, place, _STAGES)
+            began = time.perf_counter()
+            stage(connection, job, progress)
+            seconds[name] = time.perf_counter() - began
+        progress("done", _STAGES, _STAGES)
+        return _tell(connection, job, seconds)
+
+
+def _claim(job: Job) -> None:
+    told = {
+        "files": [[str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns] for path in job.files],
+        "is_link": job.is_link,
+        "model": hashlib.sha256(job.model.read_bytes()).hexdigest() if job.model else None,
+    }
+    plan = job.directory / _PLAN
+    if plan.exists():
+        if json.loads(plan.read_text(encoding="utf-8")) != told:
+            raise OtherJobError(f"{job.directory} holds another job; give this one a directory of its own")
+        return
+    _write(plan, json.dumps(told, indent=1))
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, job: Job, _: Progress) -> None:
+    out = job.directory / "columns.parquet"
+    if not out.exists():
+        columns.derive(connection, job.files, out, job.threads)
+
+
+def _model(connection: duckdb.DuckDBPyConnection, job: Job, _: Progress) -> None:
+    out = job.directory / "model.json"
+    if out.exists():
+        return
+    if job.model:
+        _write(out, job.model.read_text(encoding="utf-8"))
+        return
+    trained = model.train(connection, job.directory / "columns.parquet")
+    _write(out, json.dumps(trained, ensure_ascii=False, indent=1))
+
+
+def read_model(job: Job) -> dict[str, Any]:
+    """The model of the job."""
+    told: dict[str, Any] = json.loads((job.directory / "model.json").read_text(encoding="utf-8"))
+    return told
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, job: Job, told: scoring.Model) -> None:
+    """Makes the table `ready`: the columns, a number for each registration, the frequencies of its values."""
+    connection.execute(
+        "create or replace table registrations as select *, row_number() over () - 1 as number "
+        f"from '{job.directory / 'columns.parquet'}'"
+    )
+    joined = ""
+    shares = ""
+    for column, query in scoring.frequencies(told).items():
+        connection.execute(f"create or replace table tf_{column} as {query}")
+        joined += f" left join tf_{column} on tf_{column}.value = registrations.{column}"
+        shares += f", tf_{column}.share as tf_{column}"
+    connection.execute(f"create or replace table ready as select registrations.*{shares} from registrations{joined}")
+
+
+def _pairs(connection: duckdb.DuckDBPyConnection, job: Job, progress: Progress) -> None:
+    told = read_model(job)
+    queries = scoring.pairs(told, is_link=job.is_link)
+    outs = [job.directory / f"pairs-{place:02d}.parquet" for place in range(len(queries))]
+    if all(out.exists() for out in outs):
+        return
+    prepare(connection, job, told)
+    weighed = f"l.number as l, r.number as r, {scoring.weight(told)} as weight"
+    levels = f"{scoring.level(told, 'given')} as given, {scoring.level(told, 'birth')} as birth"
+    for place, (query, out) in enumerate(zip(queries, outs, strict=True)):
+        progress("pairs", place, len(queries))
+        if not out.exists():
+            part = out.with_suffix(".part")
+            select = f"select * from (select {weighed}, {levels} {query}) where weight >= {deciding.POSSIBLE}"
+            connection.execute(f"copy ({select}) to '{part}' (format parquet)")
+            part.replace(out)
+
+
+def _persons(connection: duckdb.DuckDBPyConnection, job: Job, _: Progress) -> None:
+    out = job.directory / "persons.parquet"
+    if out.exists():
+        return
+    told = read_model(job)
+    connection.execute(
+        "create or replace table registrations as select *, row_number() over () - 1 as number "
+        f"from '{job.directory / 'columns.parquet'}'"
+    )
+    givens, births = scoring.labels(told, "given"), scoring.labels(told, "birth")
+    joins = deciding.may_join(givens, births)
+    connection.execute(
+        f"create or replace table pairs as select *, weight >= {deciding.CERTAIN} and {joins} as is_certain "
+        f"from '{job.directory / 'pairs-*.parquet'}'"
+    )
+    size = _number(connection, "select count(*) from registrations")
+    # Born on one day, of one family, of another given name: a twin, whoever else looks like both.
+    twins = f"weight >= {deciding.PROBABLE} and given = {givens.index('different')} and birth = {births.index('exact')}"
+    persons = deciding.join(
+        size,
+        _couples(connection, "select l, r from pairs where is_certain order by weight desc, l, r"),
+        _couples(connection, f"select l, r from pairs where {twins}"),
+    )
+    group = pa.table({"number": pa.array(range(size), pa.int64()), "person": pa.array(persons.group, pa.int64())})
+    connection.register("told_groups", group)
+    connection.execute("create or replace table groups as select * from told_groups")
+    connection.unregister("told_groups")
+    _save(connection, job, "links", "is_certain and a.person = b.person", "r.unique_id, l.unique_id")
+    _save(
+        connection, job, "reviews", f"weight >= {deciding.PROBABLE} and a.person <> b.person",
+        "weight desc, l.unique_id, r.unique_id",
+    )  # fmt: skip
+    part = out.with_suffix(".part")
+    connection.execute(
+        f"""copy (select unique_id as record_id, min(unique_id) over (partition by person) as person_id
+        from registrations join groups using (number) order by number) to '{part}' (format parquet)"""
+    )
+    part.replace(out)
+
+
+def _save(connection: duckdb.DuckDBPyConnection, job: Job, name: str, condition: str, order: str) -> None:
+    told = read_model(job)
+    named = "".join(
+        f", {scoring.labels(told, column)}[pairs.{column} + 1] as {column}_level" for column in ("given", "birth")
+    )
+    part, out = job.directory / f"{name}.part", job.directory / f"{name}.parquet"
+    connection.execute(
+        f"""copy (select l.unique_id as record_id, r.unique_id as other_id, weight{named}
+        from pairs join registrations as l on l.number = pairs.l join registrations as r on r.number = pairs.r
+        join groups as a on a.number = pairs.l join groups as b on b.number = pairs.r
+        where {condition} order by {order}) to '{part}' (format parquet)"""
+    )
+    part.replace(out)
+
+
+def _couples(connection: duckdb.DuckDBPyConnection, query: str) -> Sequence[tuple[int, int]]:
+    found = connection.sql(query).to_arrow_table()
+    return list(zip(found["l"].to_pylist(), found["r"].to_pylist(), strict=True))
+
+
+def _tell(connection: duckdb.DuckDBPyConnection, job: Job, seconds: dict[str, float]) -> Done:
+    def count(what: str, name: str) -> int:
+        return _number(connection, f"select count({what}) from '{job.directory / name}.parquet'")
+
+    return Done(
+        count("*", "persons"),
+        count("distinct person_id", "persons"),
+        count("*", "links"),
+        count("*", "reviews"),
+        seconds,
+    )
+
+
+def _number(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    # To the end: a result that is not read out keeps its connection.
+    return int(connection.execute(query).fetchall()[0][0])
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
