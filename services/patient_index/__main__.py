@@ -19,6 +19,7 @@ from services.patient_index.api.ground import Means
 from services.patient_index.api.service import PatientIndexApi
 from services.patient_index.api.transaction import FEED, Index
 from services.patient_index.feeds import snapshot
+from services.patient_index.figures import keep_refreshed
 from services.patient_index.model import Identifier
 from services.patient_index.store.names import NameShares
 
@@ -36,7 +37,7 @@ async def build(ground: Ground) -> Assembly:
     return Assembly(
         apis={service_pb2.DESCRIPTOR.services_by_name["PatientIndexService"]: api},
         feeds=[Feed(FEED, snapshot)],
-        background=[shares.keep_counted],
+        background=[shares.keep_counted, lambda: keep_refreshed(ground.database, ground.clock)],
     )
 
 

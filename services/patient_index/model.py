@@ -47,6 +47,14 @@ class Override(IntEnum):
     APART = 3
 
 
+class Verdict(IntEnum):
+    """What a reviewer says of a pair; numbers as in the contract, and stored."""
+
+    SAME = 1
+    DIFFERENT = 2
+    UNSURE = 3
+
+
 class Outcome(IntEnum):
     """What became of a registration that was sent; numbers as in the contract."""
 
@@ -247,6 +255,57 @@ Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a reviewer said of a pair."""
+
+    reviewer: str
+    verdict: Verdict
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A pair that waits for review, and how far it is."""
+
+    pair: Pair
+    match: Match
+    priority: float
+    # Empty where nobody works on it.
+    assigned_to: str
+    assigned_until: datetime | None
+    # Since it was asked last: what was said of older content does not count.
+    judgements: tuple[Judgement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a verdict does to a review."""
+
+    judgement: Judgement
+    priority: float
+    is_closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A pair of the sample with what reviewers said of it, in their order."""
+
+    is_linked: bool
+    # Dimension → stratum.
+    strata: Mapping[str, str]
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A pair that the lot put into the sample."""
+
+    pair: Pair
+    is_linked: bool
+    strata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """What a decision needs to see, and what it locks so that nobody changes it meanwhile."""
 
@@ -259,6 +318,8 @@ class Scope:
     histories: frozenset[str] = frozenset()
     # Decisions that are read.
     decision_ids: frozenset[str] = frozenset()
+    # Pairs of which the open review is read, and held.
+    reviewed: frozenset[Pair] = frozenset()
     # Persons of whom it is asked into whom they were merged.
     merged_ids: frozenset[str] = frozenset()
 
@@ -282,6 +343,8 @@ class Loaded:
     decisions: dict[str, list[Decision]] = field(default_factory=dict)
     # Person → the person that it was merged into, where it was.
     merged: dict[str, str] = field(default_factory=dict)
+    # Pair → its open review, where there is one.
+    asked: dict[Pair, Asked] = field(default_factory=dict)
     # What it was loaded for; None where all there is was loaded.
     scope: Scope | None = None
 
@@ -307,6 +370,8 @@ class Changes:
     # Registrations whose open reviews may be settled by what was decided.
     moved: Sequence[str]
     reviews: Mapping[Pair, Review]
+    # Reviews to which a verdict was added.
+    settled: Mapping[Pair, Settled]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ stands in no table: it is the registrations with its id.
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Double,
@@ -131,6 +132,11 @@ reviews = Table(
     Column("rule", Text, nullable=False),
     Column("recorded_at", DateTime(timezone=True), nullable=False),
     Column("closed_at", DateTime(timezone=True), nullable=True),
+    # rules.reviewing says how urgent.
+    Column("priority", Double, nullable=False, server_default=text("0")),
+    # Who works on it; nobody else is given it until then.
+    Column("assigned_to", Text, nullable=False, server_default=text("''")),
+    Column("assigned_until", DateTime(timezone=True), nullable=True),
     Index("reviews_of_other", "other_id"),
 )
 Index(
@@ -139,6 +145,60 @@ Index(
     reviews.c.registration_id,
     reviews.c.other_id,
     postgresql_where=reviews.c.closed_at.is_(None),
+)
+
+Index(
+    "reviews_by_priority",
+    desc(reviews.c.priority),
+    reviews.c.registration_id,
+    reviews.c.other_id,
+    postgresql_where=reviews.c.closed_at.is_(None),
+)
+
+# What reviewers said, in their order. Those older than the question that stands in `reviews` do not count.
+review_verdicts = Table(
+    "review_verdicts",
+    metadata,
+    Column("registration_id", UUID, primary_key=True),
+    Column("other_id", UUID, primary_key=True),
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("reviewer", Text, nullable=False),
+    Column("verdict", SmallInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+)
+
+# Pairs drawn by lot, to be judged blindly: whether they were linked when they were drawn.
+sampled_pairs = Table(
+    "sampled_pairs",
+    metadata,
+    Column("registration_id", UUID, primary_key=True),
+    Column("other_id", UUID, primary_key=True),
+    Column("is_linked", Boolean, nullable=False),
+    # Dimension → stratum, as when it was drawn.
+    Column("strata", JSONB, nullable=False),
+    Column("drawn_at", DateTime(timezone=True), nullable=False),
+    Column("assigned_to", Text, nullable=False, server_default=text("''")),
+    Column("assigned_until", DateTime(timezone=True), nullable=True),
+    Column("is_settled", Boolean, nullable=False, server_default=text("false")),
+)
+
+sample_verdicts = Table(
+    "sample_verdicts",
+    metadata,
+    Column("registration_id", UUID, primary_key=True),
+    Column("other_id", UUID, primary_key=True),
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("reviewer", Text, nullable=False),
+    Column("verdict", SmallInteger, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+)
+Index(
+    "sample_verdicts_once",
+    sample_verdicts.c.registration_id,
+    sample_verdicts.c.other_id,
+    sample_verdicts.c.reviewer,
+    unique=True,
 )
 
 # How common a name is, for names borne by many; see store.names.

@@ -24,6 +24,7 @@ from services.patient_index.model import (
     Pair,
     Review,
     Scope,
+    Settled,
     Shares,
 )
 from services.patient_index.rules.blocking import (
@@ -79,6 +80,7 @@ class World:
     held_apart: dict[Pair, str] = field(default_factory=dict)
     rejoined: set[Pair] = field(default_factory=set)
     ordained: dict[Pair, tuple[Override, str]] = field(default_factory=dict)
+    settled: dict[Pair, Settled] = field(default_factory=dict)
     # Registrations whose open reviews may be settled by what was decided.
     moved: set[str] = field(default_factory=set)
     # Account numbers whose claimants changed.
@@ -288,6 +290,7 @@ class World:
             overrides=self.ordained,
             moved=[one for one in self.moved if self.originals.get(one, self.held[one]) is not None],
             reviews={one: review for one, review in self.reviews.items() if self._is_open(one, review)},
+            settled=self.settled,
         )
 
     def _is_open(self, members: Pair, review: Review) -> bool:

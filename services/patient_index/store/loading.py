@@ -6,6 +6,7 @@ from libs.database.statements import Statement
 from libs.database.transactions import Reader
 from services.patient_index.model import Key, Loaded, Override, Scope
 from services.patient_index.store.history import list_decisions, merged_into, read_decision
+from services.patient_index.store.reviews import read_asked
 from services.patient_index.store.rows import HELD_COLUMNS, held_of
 
 # Each block by itself, at most one row more than a block may have: a dummy number costs as little as any other.
@@ -89,4 +90,5 @@ async def load(reader: Reader, scope: Scope, max_block: int) -> Loaded:
     histories = {one: await list_decisions(reader, one) for one in scope.histories}
     decisions = {one: await read_decision(reader, one) for one in scope.decision_ids}
     merged = await merged_into(reader, scope.merged_ids) if scope.merged_ids else {}
-    return Loaded(held, blocks, cut, apart, overrides, histories, decisions, merged, scope)
+    asked = await read_asked(reader, scope.reviewed) if scope.reviewed else {}
+    return Loaded(held, blocks, cut, apart, overrides, histories, decisions, merged, asked, scope)

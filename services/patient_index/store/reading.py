@@ -1,14 +1,14 @@
 """What answers are read by."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection
 from uuid import UUID
 
 from sqlalchemy import text
 
 from libs.database.statements import Statement
 from libs.database.transactions import Reader
-from services.patient_index.model import Criteria, Held, Review
-from services.patient_index.store.rows import HELD_COLUMNS, held_of, review_of
+from services.patient_index.model import Criteria, Held
+from services.patient_index.store.rows import HELD_COLUMNS, held_of
 
 # Whom the caller may see, inside the query: everybody, or for a citizen the persons who have a registration with their key.
 _SEEN = """
@@ -71,22 +71,6 @@ SEARCH_OWN = Statement(
         SELECT DISTINCT CAST(person_id AS text) AS person_id FROM registrations
         WHERE citizen_key = :citizen_key AND citizen_key <> '' AND person_id > CAST(:after AS uuid)
         ORDER BY person_id
-        LIMIT CAST(:most AS integer)
-        """
-    ),
-)
-
-LIST_REVIEWS = Statement(
-    "patient_index.list_reviews",
-    text(
-        """
-        SELECT CAST(registration_id AS text) AS registration_id, CAST(other_id AS text) AS other_id, grade, weight,
-            probability, fields, rule
-        FROM reviews
-        WHERE closed_at IS NULL
-          AND (weight < CAST(:weight AS double precision) OR weight = CAST(:weight AS double precision)
-               AND (registration_id, other_id) > (CAST(:registration_id AS uuid), CAST(:other_id AS uuid)))
-        ORDER BY weight DESC, registration_id, other_id
         LIMIT CAST(:most AS integer)
         """
     ),
@@ -185,15 +169,6 @@ async def search_own(reader: Reader, citizen_key: str, after: str, most: int) ->
     """Ids of the persons that a citizen is."""
     rows = await reader.fetch(SEARCH_OWN, citizen_key=citizen_key, after=after, most=most)
     return [row["person_id"] for row in rows]
-
-
-async def list_reviews(reader: Reader, after: Sequence[object], most: int) -> list[Review]:
-    """Open reviews, the likeliest pair first; `after` is (weight, registration_id, other_id)."""
-    weight, registration_id, other_id = after
-    rows = await reader.fetch(
-        LIST_REVIEWS, weight=weight, registration_id=registration_id, other_id=other_id, most=most
-    )
-    return [review_of(row) for row in rows]
 
 
 async def scan(reader: Reader) -> AsyncIterator[Held]:

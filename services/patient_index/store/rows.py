@@ -5,6 +5,7 @@ from typing import Any
 import asyncpg
 
 from services.patient_index.model import (
+    Asked,
     Decision,
     DecisionKind,
     Features,
@@ -12,8 +13,8 @@ from services.patient_index.model import (
     Grade,
     Held,
     Identifier,
+    Judgement,
     Match,
-    Review,
 )
 
 # What a registration's row is read as. Ids are text outside the database.
@@ -104,8 +105,9 @@ def decision_of(row: asyncpg.Record) -> Decision:
     )
 
 
-def review_of(row: asyncpg.Record) -> Review:
+def asked_of(row: asyncpg.Record, judgements: tuple[Judgement, ...] = ()) -> Asked:
     """A review from its row; the match is of the other registration."""
     fields = tuple(FieldWeight(*field) for field in row["fields"])
     match = Match(row["other_id"], Grade(row["grade"]), row["weight"], row["probability"], fields, row["rule"])
-    return Review(row["registration_id"], match)
+    pair = row["registration_id"], row["other_id"]
+    return Asked(pair, match, row["priority"], row["assigned_to"], row["assigned_until"], judgements)

@@ -8,7 +8,9 @@ from sqlalchemy import text
 from libs.database.statements import Statement
 from libs.database.transactions import Writer
 from services.patient_index.model import Changes, Decision, Held, Key, Pair, Review
+from services.patient_index.rules.reviewing import REVIEW_RULES
 from services.patient_index.store.pairs import write_pairs
+from services.patient_index.store.reviews import settle_review
 from services.patient_index.store.rows import features_row
 
 INSERT_REGISTRATIONS = Statement(
@@ -158,19 +160,20 @@ ASK_FOR_REVIEWS = Statement(
     text(
         """
         INSERT INTO reviews (
-            registration_id, other_id, grade, weight, probability, rule, fields, recorded_at
+            registration_id, other_id, grade, weight, probability, rule, priority, fields, recorded_at
         )
         SELECT asked.*, CAST(:recorded_at AS timestamptz) FROM ROWS FROM (
             unnest(
                 CAST(:registration_ids AS uuid[]), CAST(:other_ids AS uuid[]), CAST(:grades AS smallint[]),
                 CAST(:weights AS double precision[]), CAST(:probabilities AS double precision[]),
-                CAST(:rules AS text[])
+                CAST(:rules AS text[]), CAST(:priorities AS double precision[])
             ),
             jsonb_array_elements(CAST(:fields AS jsonb))
         ) AS asked
         ON CONFLICT (registration_id, other_id) DO UPDATE
         SET grade = excluded.grade, weight = excluded.weight, probability = excluded.probability,
-            fields = excluded.fields, rule = excluded.rule, recorded_at = excluded.recorded_at, closed_at = NULL
+            fields = excluded.fields, rule = excluded.rule, priority = excluded.priority,
+            recorded_at = excluded.recorded_at, closed_at = NULL
         """
     ),
 )
@@ -196,6 +199,8 @@ async def write(writer: Writer, changes: Changes, moment: datetime) -> None:
         await writer.execute(CLOSE_REVIEWS, registration_ids=list(changes.moved), closed_at=moment)
     if changes.reviews:
         await _ask(writer, changes.reviews, moment)
+    for one, settled in changes.settled.items():
+        await settle_review(writer, one, settled, moment)
 
 
 async def _insert(writer: Writer, new: Sequence[Held]) -> None:
@@ -283,5 +288,6 @@ async def _ask(writer: Writer, reviews: Mapping[Pair, Review], moment: datetime)
         probabilities=[match.probability for match in matches],
         fields=[[[one.field, one.level, one.weight] for one in match.fields] for match in matches],
         rules=[match.rule for match in matches],
+        priorities=[REVIEW_RULES.priority(match) for match in matches],
         recorded_at=moment,
     )

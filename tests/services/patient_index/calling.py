@@ -15,6 +15,7 @@ from nhip.patient_index.v1 import events_pb2, service_pb2, service_pb2_grpc
 
 from libs.access.caller import PATIENT_REQUEST, TREATMENT, CallerKind
 from libs.access.citizen_keys import CitizenKeys
+from libs.clock import Clock, system_clock
 from libs.thai.identifiers import CITIZEN_ID
 from services.patient_index.__main__ import build
 from tests.services.patient_index.people import HOSPITAL_A, a_message
@@ -114,9 +115,9 @@ class Index:
 
 
 @asynccontextmanager
-async def an_index(database_url: DatabaseUrl) -> AsyncIterator[Index]:
+async def an_index(database_url: DatabaseUrl, clock: Clock = system_clock) -> AsyncIterator[Index]:
     """An index that serves until the block ends."""
-    async with serving("patient_index", build, database_url("patient_index")) as running:
+    async with serving("patient_index", build, database_url("patient_index"), clock=clock) as running:
         yield Index(running)
 
 

@@ -6,6 +6,7 @@ Which registrations are one person."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from nhip.patient_index.v1 import resources_pb2 as _resources_pb2
@@ -591,19 +592,31 @@ class Review(_message.Message):
 
     REGISTRATION_FIELD_NUMBER: _builtins.int
     CANDIDATE_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    ASSIGNED_TO_FIELD_NUMBER: _builtins.int
+    ASSIGNED_UNTIL_FIELD_NUMBER: _builtins.int
+    priority: _builtins.float
+    """The higher, the sooner."""
+    assigned_to: _builtins.str
+    """Who works on it, and until when nobody else is given it; empty where nobody does."""
     @_builtins.property
     def registration(self) -> _resources_pb2.Registration: ...
     @_builtins.property
     def candidate(self) -> _resources_pb2.Candidate: ...
+    @_builtins.property
+    def assigned_until(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
         registration: _resources_pb2.Registration | None = ...,
         candidate: _resources_pb2.Candidate | None = ...,
+        priority: _builtins.float = ...,
+        assigned_to: _builtins.str = ...,
+        assigned_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "registration", b"registration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assigned_until", b"assigned_until", "candidate", b"candidate", "registration", b"registration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "registration", b"registration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned_to", b"assigned_to", "assigned_until", b"assigned_until", "candidate", b"candidate", "priority", b"priority", "registration", b"registration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from nhip.patient_index.v1 import decisions_pb2 as nhip_dot_patient__index_dot_v1_dot_decisions__pb2
+from nhip.patient_index.v1 import reviews_pb2 as nhip_dot_patient__index_dot_v1_dot_reviews__pb2
 from nhip.patient_index.v1 import service_pb2 as nhip_dot_patient__index_dot_v1_dot_service__pb2
 from nhip.patient_index.v1 import viewing_pb2 as nhip_dot_patient__index_dot_v1_dot_viewing__pb2
 
@@ -136,6 +137,41 @@ class PatientIndexServiceStub:
                 '/nhip.patient_index.v1.PatientIndexService/DrawMatch',
                 request_serializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.DrawMatchRequest.SerializeToString,
                 response_deserializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.DrawMatchResponse.FromString,
+                _registered_method=True)
+        self.ClaimReview = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/ClaimReview',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ClaimReviewRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ClaimReviewResponse.FromString,
+                _registered_method=True)
+        self.DecideReview = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/DecideReview',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.DecideReviewRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.DecideReviewResponse.FromString,
+                _registered_method=True)
+        self.ReleaseReview = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/ReleaseReview',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ReleaseReviewRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ReleaseReviewResponse.FromString,
+                _registered_method=True)
+        self.DrawSample = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/DrawSample',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.DrawSampleRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.DrawSampleResponse.FromString,
+                _registered_method=True)
+        self.ClaimSample = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/ClaimSample',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ClaimSampleRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ClaimSampleResponse.FromString,
+                _registered_method=True)
+        self.JudgeSample = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/JudgeSample',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.JudgeSampleRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.JudgeSampleResponse.FromString,
+                _registered_method=True)
+        self.GetQuality = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/GetQuality',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.GetQualityRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.GetQualityResponse.FromString,
                 _registered_method=True)
 
 
@@ -315,6 +351,62 @@ class PatientIndexServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ClaimReview(self, request, context):
+        """Gives the caller a review to work on, that nobody else is given meanwhile: the one named, or the most urgent that the
+        caller has not judged.
+        Fails with NOT_FOUND, reason REVIEW_UNKNOWN; FAILED_PRECONDITION, reason REVIEW_TAKEN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideReview(self, request, context):
+        """Says what a claimed review comes to. Where enough reviewers say the same, the index does it: joins the persons, or
+        holds the pair apart, or parts whom it questioned.
+        Fails with NOT_FOUND, reason REVIEW_UNKNOWN; FAILED_PRECONDITION, reasons REVIEW_NOT_YOURS (not claimed, or too long
+        ago), REVIEW_JUDGED (the caller did already), and as MergePersons and UnlinkRegistration.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseReview(self, request, context):
+        """Gives a claimed review back. Not claimed by the caller: nothing changes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DrawSample(self, request, context):
+        """Draws registrations by lot and asks two reviewers each, blindly, about a pair of theirs that is linked and the
+        likeliest one that is not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClaimSample(self, request, context):
+        """Gives the caller a pair of the sample to judge, without what anybody thinks of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def JudgeSample(self, request, context):
+        """Says what a claimed pair of the sample is. Changes no person: it measures the index.
+        Fails with FAILED_PRECONDITION, reason REVIEW_NOT_YOURS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetQuality(self, request, context):
+        """The running estimate of precision and recall, with intervals, from the sample.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PatientIndexServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -417,6 +509,41 @@ def add_PatientIndexServiceServicer_to_server(servicer, server):
                     servicer.DrawMatch,
                     request_deserializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.DrawMatchRequest.FromString,
                     response_serializer=nhip_dot_patient__index_dot_v1_dot_viewing__pb2.DrawMatchResponse.SerializeToString,
+            ),
+            'ClaimReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClaimReview,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ClaimReviewRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ClaimReviewResponse.SerializeToString,
+            ),
+            'DecideReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideReview,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.DecideReviewRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.DecideReviewResponse.SerializeToString,
+            ),
+            'ReleaseReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseReview,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ReleaseReviewRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ReleaseReviewResponse.SerializeToString,
+            ),
+            'DrawSample': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrawSample,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.DrawSampleRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.DrawSampleResponse.SerializeToString,
+            ),
+            'ClaimSample': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClaimSample,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ClaimSampleRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ClaimSampleResponse.SerializeToString,
+            ),
+            'JudgeSample': grpc.unary_unary_rpc_method_handler(
+                    servicer.JudgeSample,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.JudgeSampleRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.JudgeSampleResponse.SerializeToString,
+            ),
+            'GetQuality': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQuality,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.GetQualityRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.GetQualityResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -960,6 +1087,195 @@ class PatientIndexService:
             '/nhip.patient_index.v1.PatientIndexService/DrawMatch',
             nhip_dot_patient__index_dot_v1_dot_viewing__pb2.DrawMatchRequest.SerializeToString,
             nhip_dot_patient__index_dot_v1_dot_viewing__pb2.DrawMatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClaimReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/ClaimReview',
+            nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ClaimReviewRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ClaimReviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/DecideReview',
+            nhip_dot_patient__index_dot_v1_dot_reviews__pb2.DecideReviewRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_reviews__pb2.DecideReviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/ReleaseReview',
+            nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ReleaseReviewRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ReleaseReviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrawSample(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/DrawSample',
+            nhip_dot_patient__index_dot_v1_dot_reviews__pb2.DrawSampleRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_reviews__pb2.DrawSampleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClaimSample(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/ClaimSample',
+            nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ClaimSampleRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_reviews__pb2.ClaimSampleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JudgeSample(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/JudgeSample',
+            nhip_dot_patient__index_dot_v1_dot_reviews__pb2.JudgeSampleRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_reviews__pb2.JudgeSampleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQuality(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/GetQuality',
+            nhip_dot_patient__index_dot_v1_dot_reviews__pb2.GetQualityRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_reviews__pb2.GetQualityResponse.FromString,
             options,
             channel_credentials,
             insecure,

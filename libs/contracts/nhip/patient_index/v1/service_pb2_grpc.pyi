@@ -6,6 +6,7 @@ Which registrations are one person."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from nhip.patient_index.v1 import decisions_pb2 as _decisions_pb2
+from nhip.patient_index.v1 import reviews_pb2 as _reviews_pb2
 from nhip.patient_index.v1 import service_pb2 as _service_pb2
 from nhip.patient_index.v1 import viewing_pb2 as _viewing_pb2
 import abc as _abc_1
@@ -122,6 +123,31 @@ class PatientIndexServiceStub:
     """ExplainMatch as a waterfall picture (SVG).
     Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN.
     """
+    ClaimReview: _grpc.UnaryUnaryMultiCallable[_reviews_pb2.ClaimReviewRequest, _reviews_pb2.ClaimReviewResponse]
+    """Gives the caller a review to work on, that nobody else is given meanwhile: the one named, or the most urgent that the
+    caller has not judged.
+    Fails with NOT_FOUND, reason REVIEW_UNKNOWN; FAILED_PRECONDITION, reason REVIEW_TAKEN.
+    """
+    DecideReview: _grpc.UnaryUnaryMultiCallable[_reviews_pb2.DecideReviewRequest, _reviews_pb2.DecideReviewResponse]
+    """Says what a claimed review comes to. Where enough reviewers say the same, the index does it: joins the persons, or
+    holds the pair apart, or parts whom it questioned.
+    Fails with NOT_FOUND, reason REVIEW_UNKNOWN; FAILED_PRECONDITION, reasons REVIEW_NOT_YOURS (not claimed, or too long
+    ago), REVIEW_JUDGED (the caller did already), and as MergePersons and UnlinkRegistration.
+    """
+    ReleaseReview: _grpc.UnaryUnaryMultiCallable[_reviews_pb2.ReleaseReviewRequest, _reviews_pb2.ReleaseReviewResponse]
+    """Gives a claimed review back. Not claimed by the caller: nothing changes."""
+    DrawSample: _grpc.UnaryUnaryMultiCallable[_reviews_pb2.DrawSampleRequest, _reviews_pb2.DrawSampleResponse]
+    """Draws registrations by lot and asks two reviewers each, blindly, about a pair of theirs that is linked and the
+    likeliest one that is not.
+    """
+    ClaimSample: _grpc.UnaryUnaryMultiCallable[_reviews_pb2.ClaimSampleRequest, _reviews_pb2.ClaimSampleResponse]
+    """Gives the caller a pair of the sample to judge, without what anybody thinks of it."""
+    JudgeSample: _grpc.UnaryUnaryMultiCallable[_reviews_pb2.JudgeSampleRequest, _reviews_pb2.JudgeSampleResponse]
+    """Says what a claimed pair of the sample is. Changes no person: it measures the index.
+    Fails with FAILED_PRECONDITION, reason REVIEW_NOT_YOURS.
+    """
+    GetQuality: _grpc.UnaryUnaryMultiCallable[_reviews_pb2.GetQualityRequest, _reviews_pb2.GetQualityResponse]
+    """The running estimate of precision and recall, with intervals, from the sample."""
 
 @_typing.type_check_only
 class PatientIndexServiceAsyncStub(PatientIndexServiceStub):
@@ -215,6 +241,31 @@ class PatientIndexServiceAsyncStub(PatientIndexServiceStub):
     """ExplainMatch as a waterfall picture (SVG).
     Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN.
     """
+    ClaimReview: _aio.UnaryUnaryMultiCallable[_reviews_pb2.ClaimReviewRequest, _reviews_pb2.ClaimReviewResponse]  # type: ignore[assignment]
+    """Gives the caller a review to work on, that nobody else is given meanwhile: the one named, or the most urgent that the
+    caller has not judged.
+    Fails with NOT_FOUND, reason REVIEW_UNKNOWN; FAILED_PRECONDITION, reason REVIEW_TAKEN.
+    """
+    DecideReview: _aio.UnaryUnaryMultiCallable[_reviews_pb2.DecideReviewRequest, _reviews_pb2.DecideReviewResponse]  # type: ignore[assignment]
+    """Says what a claimed review comes to. Where enough reviewers say the same, the index does it: joins the persons, or
+    holds the pair apart, or parts whom it questioned.
+    Fails with NOT_FOUND, reason REVIEW_UNKNOWN; FAILED_PRECONDITION, reasons REVIEW_NOT_YOURS (not claimed, or too long
+    ago), REVIEW_JUDGED (the caller did already), and as MergePersons and UnlinkRegistration.
+    """
+    ReleaseReview: _aio.UnaryUnaryMultiCallable[_reviews_pb2.ReleaseReviewRequest, _reviews_pb2.ReleaseReviewResponse]  # type: ignore[assignment]
+    """Gives a claimed review back. Not claimed by the caller: nothing changes."""
+    DrawSample: _aio.UnaryUnaryMultiCallable[_reviews_pb2.DrawSampleRequest, _reviews_pb2.DrawSampleResponse]  # type: ignore[assignment]
+    """Draws registrations by lot and asks two reviewers each, blindly, about a pair of theirs that is linked and the
+    likeliest one that is not.
+    """
+    ClaimSample: _aio.UnaryUnaryMultiCallable[_reviews_pb2.ClaimSampleRequest, _reviews_pb2.ClaimSampleResponse]  # type: ignore[assignment]
+    """Gives the caller a pair of the sample to judge, without what anybody thinks of it."""
+    JudgeSample: _aio.UnaryUnaryMultiCallable[_reviews_pb2.JudgeSampleRequest, _reviews_pb2.JudgeSampleResponse]  # type: ignore[assignment]
+    """Says what a claimed pair of the sample is. Changes no person: it measures the index.
+    Fails with FAILED_PRECONDITION, reason REVIEW_NOT_YOURS.
+    """
+    GetQuality: _aio.UnaryUnaryMultiCallable[_reviews_pb2.GetQualityRequest, _reviews_pb2.GetQualityResponse]  # type: ignore[assignment]
+    """The running estimate of precision and recall, with intervals, from the sample."""
 
 class PatientIndexServiceServicer(metaclass=_abc_1.ABCMeta):
     """Registrations, matching, and the person behind several registrations."""
@@ -425,5 +476,72 @@ class PatientIndexServiceServicer(metaclass=_abc_1.ABCMeta):
         """ExplainMatch as a waterfall picture (SVG).
         Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN.
         """
+
+    @_abc_1.abstractmethod
+    def ClaimReview(
+        self,
+        request: _reviews_pb2.ClaimReviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reviews_pb2.ClaimReviewResponse, _abc.Awaitable[_reviews_pb2.ClaimReviewResponse]]:
+        """Gives the caller a review to work on, that nobody else is given meanwhile: the one named, or the most urgent that the
+        caller has not judged.
+        Fails with NOT_FOUND, reason REVIEW_UNKNOWN; FAILED_PRECONDITION, reason REVIEW_TAKEN.
+        """
+
+    @_abc_1.abstractmethod
+    def DecideReview(
+        self,
+        request: _reviews_pb2.DecideReviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reviews_pb2.DecideReviewResponse, _abc.Awaitable[_reviews_pb2.DecideReviewResponse]]:
+        """Says what a claimed review comes to. Where enough reviewers say the same, the index does it: joins the persons, or
+        holds the pair apart, or parts whom it questioned.
+        Fails with NOT_FOUND, reason REVIEW_UNKNOWN; FAILED_PRECONDITION, reasons REVIEW_NOT_YOURS (not claimed, or too long
+        ago), REVIEW_JUDGED (the caller did already), and as MergePersons and UnlinkRegistration.
+        """
+
+    @_abc_1.abstractmethod
+    def ReleaseReview(
+        self,
+        request: _reviews_pb2.ReleaseReviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reviews_pb2.ReleaseReviewResponse, _abc.Awaitable[_reviews_pb2.ReleaseReviewResponse]]:
+        """Gives a claimed review back. Not claimed by the caller: nothing changes."""
+
+    @_abc_1.abstractmethod
+    def DrawSample(
+        self,
+        request: _reviews_pb2.DrawSampleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reviews_pb2.DrawSampleResponse, _abc.Awaitable[_reviews_pb2.DrawSampleResponse]]:
+        """Draws registrations by lot and asks two reviewers each, blindly, about a pair of theirs that is linked and the
+        likeliest one that is not.
+        """
+
+    @_abc_1.abstractmethod
+    def ClaimSample(
+        self,
+        request: _reviews_pb2.ClaimSampleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reviews_pb2.ClaimSampleResponse, _abc.Awaitable[_reviews_pb2.ClaimSampleResponse]]:
+        """Gives the caller a pair of the sample to judge, without what anybody thinks of it."""
+
+    @_abc_1.abstractmethod
+    def JudgeSample(
+        self,
+        request: _reviews_pb2.JudgeSampleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reviews_pb2.JudgeSampleResponse, _abc.Awaitable[_reviews_pb2.JudgeSampleResponse]]:
+        """Says what a claimed pair of the sample is. Changes no person: it measures the index.
+        Fails with FAILED_PRECONDITION, reason REVIEW_NOT_YOURS.
+        """
+
+    @_abc_1.abstractmethod
+    def GetQuality(
+        self,
+        request: _reviews_pb2.GetQualityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reviews_pb2.GetQualityResponse, _abc.Awaitable[_reviews_pb2.GetQualityResponse]]:
+        """The running estimate of precision and recall, with intervals, from the sample."""
 
 def add_PatientIndexServiceServicer_to_server(servicer: PatientIndexServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
