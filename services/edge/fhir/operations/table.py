@@ -10,6 +10,11 @@ from services.edge.fhir.operations.invocation import Invocation
 from services.edge.fhir.operations.labels import meta, meta_add, meta_delete
 from services.edge.fhir.operations.lastn import lastn
 from services.edge.fhir.operations.match import match
+from services.edge.fhir.operations.terminology.expand import expand
+from services.edge.fhir.operations.terminology.lookup import lookup
+from services.edge.fhir.operations.terminology.subsumes import subsumes
+from services.edge.fhir.operations.terminology.translate import translate
+from services.edge.fhir.operations.terminology.validate_code import validate_in_code_system, validate_in_value_set
 from services.edge.fhir.operations.validate import validate
 
 SYSTEM, TYPE, INSTANCE = "system", "type", "instance"
@@ -49,6 +54,21 @@ OPERATIONS = (
     Operation("match", "Patient", (TYPE,), _POSTING, f"{_HL7}Patient-match", match),
     Operation("everything", "Patient", (TYPE, INSTANCE), _READING, f"{_HL7}Patient-everything", everything),
     Operation("lastn", "Observation", (TYPE,), _READING, f"{_HL7}Observation-lastn", lastn),
+    Operation("expand", "ValueSet", (TYPE, INSTANCE), _READING, f"{_HL7}ValueSet-expand", expand),
+    Operation(
+        "validate-code", "ValueSet", (TYPE, INSTANCE), _READING, f"{_HL7}ValueSet-validate-code", validate_in_value_set
+    ),
+    Operation("lookup", "CodeSystem", (TYPE, INSTANCE), _READING, f"{_HL7}CodeSystem-lookup", lookup),
+    Operation("subsumes", "CodeSystem", (TYPE, INSTANCE), _READING, f"{_HL7}CodeSystem-subsumes", subsumes),
+    Operation(
+        "validate-code",
+        "CodeSystem",
+        (TYPE, INSTANCE),
+        _READING,
+        f"{_HL7}CodeSystem-validate-code",
+        validate_in_code_system,
+    ),
+    Operation("translate", "ConceptMap", (TYPE, INSTANCE), _READING, f"{_HL7}ConceptMap-translate", translate),
     Operation("validate", ANY_TYPE, (TYPE, INSTANCE), _POSTING, f"{_HL7}Resource-validate", validate),
     Operation("meta", ANY_TYPE, (SYSTEM, TYPE, INSTANCE), _READING, f"{_HL7}Resource-meta", meta),
     Operation("meta-add", ANY_TYPE, (INSTANCE,), _POSTING, f"{_HL7}Resource-meta-add", meta_add),

@@ -1,0 +1,1 @@
+"""Terminology operations: https://hl7.org/fhir/R4/terminology-service.html."""
