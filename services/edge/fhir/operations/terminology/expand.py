@@ -74,7 +74,7 @@ async def expand(invoked: Invocation) -> Reply:
             ],
         },
     }
-    found["expansion"] = {name: value for name, value in found["expansion"].items() if value != []}  # type: ignore[attr-defined]
+    found["expansion"] = {name: value for name, value in found["expansion"].items() if value != []}
     return answer(orjson.dumps({name: value for name, value in found.items() if value != ""}))
 
 
