@@ -27,7 +27,12 @@ def compile_list(expression: str) -> List:
 
 def compile_boolean(expression: str) -> Truth:
     """The expression as a function from a focus to True, False or None for unknown. Raises FhirPathError."""
-    return _truth(parse_expression(expression))
+    return truth_of(parse_expression(expression))
+
+
+def truth_of(node: Node) -> Truth:
+    """A tree as `compile_boolean` compiles its text. Raises FhirPathError."""
+    return _truth(node)
 
 
 @functools.cache

@@ -50,7 +50,7 @@ def _statement(root: str, base: str) -> bytes:
             "implementation": {"description": "National Health Information Platform", "url": base},
             "fhirVersion": "4.0.1",
             "format": ["json", "application/fhir+json"],
-            "patchFormat": ["application/json-patch+json"],
+            "patchFormat": ["application/json-patch+json", "application/fhir+json"],
             "rest": [
                 {
                     "mode": "server",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from libs.fhir import json_patch
+from libs.fhir import json_patch, path_patch
 from libs.fhir.body import BodyError, Json, parse, parse_any
 from services.records.rules import errors
 
@@ -22,9 +22,8 @@ def patched(stored: bytes, patch: Any, place: str) -> Json:
     """
     before = parse(stored)
     try:
-        if type(patch) is dict:
-            raise json_patch.malformed("", "not-supported", "FHIRPath Patch is not supported")
-        after = json_patch.apply(before, patch)
+        apply = path_patch.apply if type(patch) is dict else json_patch.apply
+        after = apply(before, patch)
         if type(after) is not dict or any(after.get(name) != before[name] for name in ("resourceType", "id")):
             raise json_patch.unfit("", "a patch changes neither the type nor the id of a resource")
     except json_patch.PatchError as error:

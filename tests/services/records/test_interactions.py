@@ -47,6 +47,23 @@ async def test_a_patch_makes_a_version_of_what_is_stored(stage: Stage):
     assert (again.outcome, again.resource.version) == (UNCHANGED, 2)
 
 
+async def test_a_fhirpath_patch_is_one_too(stage: Stage):
+    await stage.arrive("reg-1")
+    made = await stage.create(an_observation("reg-1"))
+    parts = [
+        {"name": "type", "valueCode": "replace"},
+        {"name": "path", "valueString": "Observation.status"},
+        {"name": "value", "valueCode": "amended"},
+    ]
+    patch = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": parts}]}
+    (done,) = await run(stage, entry("PATCH", f"Observation/{made.id}", patch))
+    assert json.loads(done.resource.body)["status"] == "amended"
+    parts[1]["valueString"] = "Observation.grow("
+    error = await refused(stage, entry("PATCH", f"Observation/{made.id}", patch))
+    place = "Bundle.entry[0].resource.parameter[0].part.where(name='path')"
+    assert (error.reason, error.fields[0][0]) == ("PATCH_INVALID", place)
+
+
 @pytest.mark.parametrize(
     ("patch", "reason", "place"),
     [
