@@ -262,7 +262,7 @@ def _built(parts: Any, type_name: str) -> Json:
     built: Json = {}
     elements = {one.name: one for one in definitions().structures.get(type_name, ())}
     for part in parts if type(parts) is list else ():
-        element = elements.get(part.get("name")) if type(part) is dict else None
+        element = elements.get(str(part.get("name"))) if type(part) is dict else None
         if element is None:
             continue
         given, value = next(((key, one) for key, one in part.items() if key.startswith("value")), ("", None))

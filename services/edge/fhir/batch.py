@@ -11,7 +11,8 @@ import orjson
 from services.edge.asgi import Message, Reply, Request, Scope
 from services.edge.fhir import bundle
 from services.edge.fhir.incoming import Entry
-from services.edge.fhir.interaction import BASE_PATH, JSON_PATCH
+from services.edge.fhir.interaction import BASE_PATH
+from services.edge.fhir.media import JSON_PATCH
 from services.edge.fhir.outcome import CONTENT_TYPE
 
 # How many entries are under way at the same time: a batch takes no more of the platform than a few callers.

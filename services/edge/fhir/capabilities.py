@@ -49,8 +49,8 @@ def _statement(root: str, base: str) -> bytes:
             "software": {"name": "NHIP edge"},
             "implementation": {"description": "National Health Information Platform", "url": base},
             "fhirVersion": "4.0.1",
-            "format": ["json", "application/fhir+json"],
-            "patchFormat": ["application/json-patch+json", "application/fhir+json"],
+            "format": ["json", "application/fhir+json", "xml", "application/fhir+xml"],
+            "patchFormat": ["application/json-patch+json", "application/fhir+json", "application/fhir+xml"],
             "rest": [
                 {
                     "mode": "server",

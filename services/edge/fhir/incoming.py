@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from libs.errors import FieldViolation, InvalidArgumentError
 from services.edge import soundjson
 from services.edge.asgi import Request
-from services.edge.fhir.interaction import JSON_PATCH, base_url, parse_etag
+from services.edge.fhir.interaction import base_url, parse_etag
+from services.edge.fhir.media import JSON_PATCH
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _WITH_RESOURCE = frozenset({"POST", "PUT", "PATCH"})

@@ -1,5 +1,6 @@
 """What every interaction shares: headers in and out (https://hl7.org/fhir/R4/http.html#general), bodies, replies."""
 
+import asyncio
 import re
 from datetime import UTC
 from email.utils import formatdate
@@ -9,20 +10,19 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from nhip.records.v1 import resources_pb2
 
 from libs.errors import FieldViolation, InvalidArgumentError, NotFoundError
+from libs.fhir.body import BodyError, dump
+from libs.fhir.xml import from_xml
 from services.edge import soundjson
 from services.edge.asgi import Header, Reply, Request, media_type
 from services.edge.faults import Refusal
+from services.edge.fhir import binary
+from services.edge.fhir.media import FHIR_TYPES, VERSIONS, XML_TYPES
 from services.edge.fhir.outcome import CONTENT_TYPE, information
 
 BASE_PATH = "/fhir/R4"
 ID = re.compile(r"[A-Za-z0-9.\-]{1,64}")
 _ETAG = re.compile(r'(?:W/)?"([0-9]{1,18})"')
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
-JSON_TYPES = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
-JSON_PATCH = "application/json-patch+json"
-# Values of Accept that clients send so often that nobody needs to take them apart.
-_PLAIN_ACCEPT = frozenset({"", "*/*", "application/fhir+json", "application/json"})
-_FORMATS = JSON_TYPES | {"json"}
 # Query parameters that concern the answer's form, on every interaction.
 FORM_PARAMETERS = frozenset({"_format", "_pretty"})
 
@@ -30,22 +30,6 @@ FORM_PARAMETERS = frozenset({"_format", "_pretty"})
 def base_url(request: Request) -> str:
     """The service base URL as the caller sees it."""
     return request.root_url + BASE_PATH
-
-
-def require_json_answer(request: Request, query: list[tuple[str, str]]) -> None:
-    """Raises Refusal (406) when the caller wants XML or Turtle alone."""
-    for name, value in query:
-        if name == "_format":
-            # An unencoded plus in a query is a blank.
-            if value.split(";")[0].strip().lower().replace(" ", "+") in _FORMATS:
-                return
-            raise Refusal("INVALID_ARGUMENT", "NOT_ACCEPTABLE", "answers are JSON only", status=406)
-    accept = request.header(b"accept").lower()
-    if accept in _PLAIN_ACCEPT:
-        return
-    kinds = {part.split(";")[0].strip() for part in accept.split(",")}
-    if kinds.isdisjoint(JSON_TYPES) and kinds.isdisjoint({"*/*", "application/*"}):
-        raise Refusal("INVALID_ARGUMENT", "NOT_ACCEPTABLE", "answers are JSON only", status=406)
 
 
 def wants_pretty(query: list[tuple[str, str]]) -> bool:
@@ -95,11 +79,17 @@ def require_version(resource_type: str, text: str) -> int:
 
 
 async def read_body(request: Request) -> tuple[bytes, dict[str, Any]]:
-    """The body's bytes and what they say. Raises Refusal (413, 415), InvalidArgumentError (JSON_MALFORMED, …)."""
+    """The body's bytes, XML made JSON, and what they say.
+
+    Raises Refusal (413, 415), InvalidArgumentError (JSON_MALFORMED, XML_MALFORMED, …).
+    """
     kind = media_type(request)
-    if kind not in JSON_TYPES:
-        raise Refusal("INVALID_ARGUMENT", "CONTENT_TYPE_UNSUPPORTED", "the body is application/fhir+json", status=415)
+    if kind not in FHIR_TYPES or not _is_of_this_version(request):
+        text = "the body is application/fhir+json or application/fhir+xml, of FHIR 4.0"
+        raise Refusal("INVALID_ARGUMENT", "CONTENT_TYPE_UNSUPPORTED", text, status=415)
     body = await request.body()
+    if kind in XML_TYPES:
+        body = await asyncio.to_thread(_from_xml, body) if len(body) > soundjson.LARGE_BYTES else _from_xml(body)
     document = await soundjson.parse_aside(body)
     if not isinstance(document, dict):
         violation = FieldViolation("", "JSON_MALFORMED", "a FHIR resource is an object")
@@ -107,9 +97,27 @@ async def read_body(request: Request) -> tuple[bytes, dict[str, Any]]:
     return body, document
 
 
+def _is_of_this_version(request: Request) -> bool:
+    parameter = request.header(b"content-type").lower().partition("fhirversion=")[2]
+    return parameter.split(";")[0].strip().strip('"') in {"", *VERSIONS}
+
+
+def _from_xml(body: bytes) -> bytes:
+    """The resource in XML as JSON. Raises InvalidArgumentError, reason XML_MALFORMED, with the place."""
+    try:
+        return dump(from_xml(body))
+    except BodyError as error:
+        violation = FieldViolation(error.issue.expression, error.issue.code, error.issue.description)
+        raise InvalidArgumentError("XML_MALFORMED", error.issue.description, fields=[violation]) from None
+
+
 async def read_resource(request: Request, resource_type: str, resource_id: str = "") -> tuple[bytes, dict[str, Any]]:
     """The body as a resource of the type, and with the id, that the URL names. Raises as `read_body`."""
-    body, document = await read_body(request)
+    if binary.is_content(request, resource_type):
+        body = await binary.read_content(request, resource_id)
+        document = soundjson.parse(body)
+    else:
+        body, document = await read_body(request)
     require_type(document, resource_type, resource_type)
     if resource_id and document.get("id") != resource_id:
         violation = FieldViolation(f"{resource_type}.id", "ID_MISMATCH", "the id in the body is the one in the URL")

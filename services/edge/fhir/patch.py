@@ -12,14 +12,13 @@ from services.edge.asgi import Reply, Request, media_type
 from services.edge.faults import Refusal, fault_of
 from services.edge.fhir import patient, registering, single
 from services.edge.fhir.interaction import (
-    JSON_PATCH,
-    JSON_TYPES,
     read_body,
     require_id,
     require_type,
     version_wanted,
     written,
 )
+from services.edge.fhir.media import FHIR_TYPES, JSON_PATCH
 from services.edge.upstream import Upstream
 
 # A Patient that others change at the same time is tried so often before the caller hears of it.
@@ -55,7 +54,7 @@ async def _read_patch(request: Request) -> bytes:
     kind = media_type(request)
     if kind == JSON_PATCH:
         return await request.body()
-    if kind not in JSON_TYPES:
+    if kind not in FHIR_TYPES:
         accepted = ((b"accept-patch", f"{JSON_PATCH}, application/fhir+json".encode()),)
         raise Refusal(
             "INVALID_ARGUMENT",

@@ -5,6 +5,8 @@ from email.utils import parsedate_to_datetime
 from nhip.records.v1 import resources_pb2, service_pb2
 
 from services.edge.asgi import Reply, Request
+from services.edge.fhir import binary
+from services.edge.fhir.forms import Form, form_of
 from services.edge.fhir.interaction import http_date, require_id
 from services.edge.fhir.outcome import CONTENT_TYPE
 from services.edge.upstream import Upstream
@@ -14,7 +16,10 @@ async def read(upstream: Upstream, request: Request, resource_type: str, resourc
     """`GET [type]/[id]`."""
     message = service_pb2.ReadResourceRequest(type=resource_type, id=require_id(resource_type, resource_id))
     response = await upstream["records.ReadResource"](message, request)
-    return answer(request, response.resource)
+    reply = answer(request, response.resource)
+    if resource_type == binary.TYPE and reply.body and form_of(request, request.query, of_content=True) is Form.OTHER:
+        return binary.content_of(response.resource, reply)
+    return reply
 
 
 def answer(request: Request, stored: resources_pb2.StoredResource) -> Reply:

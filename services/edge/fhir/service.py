@@ -3,19 +3,19 @@
 import logging
 from collections.abc import Sequence
 
-from libs.errors import FieldViolation, InvalidArgumentError
+from libs.errors import FieldViolation, InvalidArgumentError, NhipError
 from libs.fhir.definitions import definitions
-from services.edge import soundjson
 from services.edge.asgi import Reply, Request
 from services.edge.faults import Refusal, fault_of, unexpected
 from services.edge.fhir.batch import batch
 from services.edge.fhir.capabilities import capabilities
 from services.edge.fhir.create import create
 from services.edge.fhir.delete import delete, delete_matching
+from services.edge.fhir.forms import Form, form_of, not_acceptable, written_as
 from services.edge.fhir.history import history
 from services.edge.fhir.ihe.messages import process_message
 from services.edge.fhir.incoming import Entry, entries_of
-from services.edge.fhir.interaction import read_body, require_json_answer, require_type, wants_pretty
+from services.edge.fhir.interaction import read_body, require_type, wants_pretty
 from services.edge.fhir.operations.invocation import Invocation
 from services.edge.fhir.operations.table import INSTANCE, SYSTEM, TYPE, operation_of
 from services.edge.fhir.outcome import refusal
@@ -30,6 +30,8 @@ from services.edge.upstream import Upstream
 log = logging.getLogger(__name__)
 Query = list[tuple[str, str]]
 _NO_QUERY: Query = []
+# What Accept says mostly: answered as it is.
+_USUAL = frozenset({b"*/*", b"application/fhir+json", b"application/json"})
 
 
 class Fhir:
@@ -41,24 +43,31 @@ class Fhir:
         self._types = definitions().resource_types
 
     async def answer(self, request: Request) -> Reply:
-        """Answers one request, also with its errors."""
+        """Answers one request, also with its errors, in the form that it asks for."""
+        reply = await self._answered(request)
+        query = request.query if reply.body and request.scope["query_string"] else _NO_QUERY
+        if not query and request.headers.get(b"accept", b"*/*") in _USUAL:
+            return reply
         try:
-            return await self._answer(request)
+            form = form_of(request, query)
+        except (Refusal, NhipError):
+            # The reply tells of it.
+            return reply
+        return written_as(form, reply, is_pretty=wants_pretty(query))
+
+    async def _answered(self, request: Request) -> Reply:
+        """The reply as JSON, or as a Binary's content."""
+        try:
+            query = request.query if request.scope["query_string"] else _NO_QUERY
+            segments = request.segments[2:]
+            _require_form(request, segments, query)
+            return await self._interact(request, segments, query)
         except Exception as error:
             fault = fault_of(error)
             if fault is None:
                 log.exception("%s %s failed for an unknown reason", request.method, request.route)
                 fault = unexpected()
             return refusal(fault)
-
-    async def _answer(self, request: Request) -> Reply:
-        query = request.query if request.scope["query_string"] else _NO_QUERY
-        require_json_answer(request, query)
-        # The first two segments are the base's.
-        reply = await self._interact(request, request.segments[2:], query)
-        if query and reply.body and wants_pretty(query):
-            reply.body = soundjson.pretty(reply.body)
-        return reply
 
     async def _interact(self, request: Request, segments: list[str], query: Query) -> Reply:
         if segments and not segments[-1]:
@@ -189,7 +198,13 @@ class Fhir:
         """One entry of a batch; a batch within a batch is none."""
         if not any(request.segments[2:]):
             return refusal(Refusal("INVALID_ARGUMENT", "URL_MISSING", "an entry names a resource type").fault)
-        return await self.answer(request)
+        return await self._answered(request)
+
+
+def _require_form(request: Request, segments: list[str], query: Query) -> None:
+    # Of what is asked for in no form of FHIR's, a Binary alone can be had.
+    if form_of(request, query) is Form.OTHER and segments[:1] != ["Binary"]:
+        raise not_acceptable()
 
 
 def _allow(verb: str, *allowed: str) -> None:

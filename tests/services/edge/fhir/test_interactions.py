@@ -41,20 +41,84 @@ async def test_pretty_answers_keep_every_digit(edge):
     assert answer.text == '{\n  "resourceType": "Observation",\n  "id": "o1",\n  "value": 1.10\n}\n'
 
 
+FHIR_XML = "application/fhir+xml"
+
+
 @pytest.mark.parametrize(
-    ("query", "accept", "status"),
+    ("query", "accept", "status", "kind"),
     [
-        ("", "application/fhir+json", 200),
-        ("", "application/fhir+xml", 406),
-        ("", "text/html, */*;q=0.8", 200),
-        ("?_format=application/fhir+json", "application/fhir+xml", 200),
-        ("?_format=xml", "*/*", 406),
+        ("", "application/fhir+json", 200, "application/fhir+json"),
+        ("", FHIR_XML, 200, FHIR_XML),
+        ("", "application/xml", 200, FHIR_XML),
+        ("", "application/fhir+xml;q=0.5, application/fhir+json;q=0.4", 200, FHIR_XML),
+        ("", "application/fhir+xml;q=1.0, application/fhir+json;q=1.0", 200, "application/fhir+json"),
+        ("", "application/fhir+json; fhirVersion=4.0", 200, "application/fhir+json"),
+        ("", "application/fhir+json; fhirVersion=3.0", 406, "application/fhir+json"),
+        ("", "text/html, */*;q=0.8", 200, "application/fhir+json"),
+        ("", "text/turtle", 406, "application/fhir+json"),
+        ("?_format=application/fhir+json", FHIR_XML, 200, "application/fhir+json"),
+        ("?_format=xml", "*/*", 200, FHIR_XML),
+        ("?_format=ttl", "*/*", 406, "application/fhir+json"),
     ],
 )
-async def test_answers_are_json_only(edge, query, accept, status):
-    edge.platform.answers["records.ReadResource"] = service_pb2.ReadResourceResponse(resource=stored())
+async def test_answers_are_json_or_xml(edge, query, accept, status, kind):
+    body = b'{"resourceType":"Observation","id":"o1","valueQuantity":{"value":1.10}}'
+    edge.platform.answers["records.ReadResource"] = service_pb2.ReadResourceResponse(resource=stored(body=body))
     answer = await edge.client.get(f"/fhir/R4/Observation/o1{query}", headers={"accept": accept})
-    assert answer.status_code == status
+    assert (answer.status_code, answer.headers["content-type"]) == (status, f"{kind}; charset=utf-8")
+    if kind == FHIR_XML:
+        assert (
+            '<Observation xmlns="http://hl7.org/fhir"><id value="o1"/><valueQuantity><value value="1.10"/>'
+            in answer.text
+        )
+
+
+async def test_errors_are_xml_for_who_asks_for_xml(edge):
+    answer = await edge.client.get("/fhir/R4/Nothing/1", headers={"accept": FHIR_XML})
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/fhir+xml; charset=utf-8")
+    assert '<severity value="error"/>' in answer.text
+
+
+async def test_a_resource_in_xml_goes_on_as_json(edge):
+    response = service_pb2.CreateResourceResponse(resource=stored(), outcome=resources_pb2.WRITE_OUTCOME_CREATED)
+    edge.platform.answers["records.CreateResource"] = response
+    xml = (
+        b'<Observation xmlns="http://hl7.org/fhir"><status value="final"/>'
+        b'<valueQuantity><value value="1.10"/></valueQuantity></Observation>'
+    )
+    answer = await edge.client.post("/fhir/R4/Observation", content=xml, headers={"content-type": FHIR_XML})
+    assert answer.status_code == 201
+    (request,) = edge.platform.called("records.CreateResource")
+    assert request.body == b'{"resourceType":"Observation","status":"final","valueQuantity":{"value":1.10}}'
+    bomb = b'<!DOCTYPE x [<!ENTITY a "b">]>' + xml
+    refused = await edge.client.post("/fhir/R4/Observation", content=bomb, headers={"content-type": FHIR_XML})
+    assert (refused.status_code, refused.json()["issue"][0]["code"]) == (400, "structure")
+
+
+async def test_a_binary_comes_and_goes_as_what_it_is(edge):
+    kept = b'{"resourceType":"Binary","id":"b","contentType":"image/png","data":"iVBORw=="}'
+    response = service_pb2.CreateResourceResponse(
+        resource=stored("Binary", "b", body=kept), outcome=resources_pb2.WRITE_OUTCOME_CREATED
+    )
+    edge.platform.answers["records.CreateResource"] = response
+    sent = {"content-type": "image/png", "x-security-context": "Patient/1"}
+    answer = await edge.client.post("/fhir/R4/Binary", content=b"\x89PNG", headers=sent)
+    assert (answer.status_code, answer.json()["resourceType"]) == (201, "Binary")
+    (request,) = edge.platform.called("records.CreateResource")
+    assert json.loads(request.body) == {
+        "resourceType": "Binary",
+        "contentType": "image/png",
+        "securityContext": {"reference": "Patient/1"},
+        "data": "iVBORw==",
+    }
+    edge.platform.answers["records.ReadResource"] = service_pb2.ReadResourceResponse(
+        resource=stored("Binary", "b", 3, kept)
+    )
+    raw = await edge.client.get("/fhir/R4/Binary/b", headers={"accept": "image/*, */*;q=0.1"})
+    assert (raw.content, raw.headers["content-type"], raw.headers["etag"]) == (b"\x89PNG", "image/png", 'W/"3"')
+    assert raw.headers["x-content-type-options"] == "nosniff"
+    resource = await edge.client.get("/fhir/R4/Binary/b", headers={"accept": "application/fhir+json"})
+    assert resource.content == kept
 
 
 async def test_one_version_is_read(edge):
@@ -124,7 +188,15 @@ async def test_prefer_decides_what_a_write_answers(edge, prefer, expected):
         ("Observation", b'{"a":1,"a":2}', FHIR_JSON, 400, "JSON_DUPLICATE_KEY"),
         ("Observation", b"7", FHIR_JSON, 400, "JSON_MALFORMED"),
         ("Observation", b"", FHIR_JSON, 400, "JSON_MALFORMED"),
-        ("Observation", BODY, {"content-type": "application/xml"}, 415, "CONTENT_TYPE_UNSUPPORTED"),
+        ("Observation", BODY, {"content-type": "application/xml"}, 400, "XML_MALFORMED"),
+        ("Observation", BODY, {"content-type": "text/csv"}, 415, "CONTENT_TYPE_UNSUPPORTED"),
+        (
+            "Observation",
+            BODY,
+            {"content-type": "application/fhir+json; fhirVersion=5.0"},
+            415,
+            "CONTENT_TYPE_UNSUPPORTED",
+        ),
         ("Observation", BODY, {"content-type": "application/json; charset=tis-620"}, 415, "CONTENT_TYPE_UNSUPPORTED"),
         ("Observation", BODY, {}, 415, "CONTENT_TYPE_UNSUPPORTED"),
         ("Observatory", BODY, FHIR_JSON, 404, "TYPE_UNKNOWN"),
