@@ -31,7 +31,10 @@ def test_what_is_sound_comes_back_as_it_was():
     assert from_xml(to_xml(body, is_pretty=True)) == body
     text = xml.decode()
     assert (
-        text.index("<contained><Organization>") < text.index("<extension") < text.index("<active") < text.index("<name")
+        text.index("<contained><Organization>")
+        < text.index("<extension")
+        < text.index("<active")
+        < text.index("<name id")
     )
     assert '<extension url="urn:x"><valueDecimal value="1.10"/></extension>' in text
     assert '<name id="n"><family value="ใจดี"/><given value="a"/><given><extension url="urn:y">' in text
