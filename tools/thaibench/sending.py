@@ -111,7 +111,10 @@ class Clerk:
         sent.given, sent.family = given.thai, family.thai
         if "|" in given.thai or "+" in given.thai or "|" in family.thai or "+" in family.thai:
             ear = draws if times else None
+            usual = words.spell(given.thai, None), words.spell(family.thai, None)
             sent.given, sent.family = words.spell(given.thai, ear), words.spell(family.thai, ear)
+            if (sent.given, sent.family) != usual:
+                sent.made += " heard"
         if draws.chance(rates.has_roman_typed if times and not is_foreign else rates.has_roman_card):
             sent.given_roman, sent.family_roman = given.roman, family.roman
         if person.robed[0] <= day < person.robed[1]:
