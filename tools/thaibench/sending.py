@@ -108,13 +108,7 @@ class Clerk:
         is_foreign = person.nation != _THAI
         if (given, family) != person.names[0][1:]:
             sent.made += " name-changed"
-        sent.given, sent.family = given.thai, family.thai
-        if "|" in given.thai or "+" in given.thai or "|" in family.thai or "+" in family.thai:
-            ear = draws if times else None
-            usual = words.spell(given.thai, None), words.spell(family.thai, None)
-            sent.given, sent.family = words.spell(given.thai, ear), words.spell(family.thai, ear)
-            if (sent.given, sent.family) != usual:
-                sent.made += " heard"
+        self._spell(sent, given.thai, family.thai, times)
         if draws.chance(rates.has_roman_typed if times and not is_foreign else rates.has_roman_card):
             sent.given_roman, sent.family_roman = given.roman, family.roman
         if person.robed[0] <= day < person.robed[1]:
@@ -130,6 +124,16 @@ class Clerk:
         if draws.chance(rates.no_family * times):
             sent.family, sent.family_roman = draws.pick(_NO_FAMILY), ""
             sent.made += " no-family"
+
+    def _spell(self, sent: Sent, given: str, family: str, times: float) -> None:
+        """A foreign name as it is usually spelt, or, unless a card tells, as it was heard."""
+        sent.given, sent.family = words.spell(given, None), words.spell(family, None)
+        if not times or (sent.given, sent.family) == (given, family):
+            return
+        heard = words.spell(given, self._draws), words.spell(family, self._draws)
+        if heard != (sent.given, sent.family):
+            sent.given, sent.family = heard
+            sent.made += " heard"
 
     def _romanize(self, sent: Sent, times: float) -> None:
         draws, rates = self._draws, self._rates
