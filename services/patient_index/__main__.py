@@ -17,6 +17,7 @@ from services.patient_index import wire
 from services.patient_index.api import replaying
 from services.patient_index.api.ground import Means
 from services.patient_index.api.service import PatientIndexApi
+from services.patient_index.api.shadowing import DecidingModel, Shadowing
 from services.patient_index.api.transaction import FEED, Index
 from services.patient_index.feeds import snapshot
 from services.patient_index.figures import keep_refreshed
@@ -32,12 +33,21 @@ async def build(ground: Ground) -> Assembly:
         return citizen_keys.key_of(number.system, number.value)
 
     shares = NameShares(ground.database)
-    index = Index(ground.database, key_of, wire.event_of, shares)
-    api = PatientIndexApi(Means(index, ground.database, ground.clock, ground.pages))
+    model = DecidingModel(ground.database)
+    await model.read()
+    index = Index(ground.database, key_of, wire.event_of, shares, model)
+    shadowing = Shadowing(index, ground.database, ground.clock)
+    means = Means(index, ground.database, ground.clock, ground.pages, model.read, shadowing.wake.set)
+    api = PatientIndexApi(means)
     return Assembly(
         apis={service_pb2.DESCRIPTOR.services_by_name["PatientIndexService"]: api},
         feeds=[Feed(FEED, snapshot)],
-        background=[shares.keep_counted, lambda: keep_refreshed(ground.database, ground.clock)],
+        background=[
+            shares.keep_counted,
+            model.keep_read,
+            shadowing.keep_scoring,
+            lambda: keep_refreshed(ground.database, ground.clock),
+        ],
     )
 
 

@@ -202,11 +202,13 @@ class Match:
     fields: tuple[FieldWeight, ...]
     # The deterministic rule that decided; empty where the model did.
     rule: str
+    # The model that weighed.
+    weighed_by: str = "fs-1"
 
     @property
     def model(self) -> str:
         """Which rules or model decided."""
-        return RULES if self.rule else MODEL
+        return RULES if self.rule else self.weighed_by
 
 
 RULES = "rules-1"

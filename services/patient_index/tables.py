@@ -201,6 +201,77 @@ Index(
     unique=True,
 )
 
+# Matching models that were registered; the one that the software brings is none of them.
+models = Table(
+    "models",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("definition", Text, nullable=False),
+    Column("registered_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("registered_at", DateTime(timezone=True), nullable=False),
+)
+
+model_approvals = Table(
+    "model_approvals",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("approved_by", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("approved_at", DateTime(timezone=True), nullable=False),
+)
+
+# The last one decides.
+model_adoptions = Table(
+    "model_adoptions",
+    metadata,
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("adopted_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("adopted_at", DateTime(timezone=True), nullable=False),
+)
+
+# How far all registrations are scored by a model that does not decide; `cursor` is the last that was.
+model_runs = Table(
+    "model_runs",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("against", Text, nullable=False),
+    Column("cursor", UUID, nullable=False),
+    Column("scored", BigInteger, nullable=False),
+    Column("registrations", BigInteger, nullable=False),
+    Column("joins", BigInteger, nullable=False),
+    Column("parts", BigInteger, nullable=False),
+    Column("is_finished", Boolean, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+)
+
+# Pairs that a model judges otherwise; kind is rules.shadowing.FlipKind, fields and probability are the model's.
+model_flips = Table(
+    "model_flips",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("registration_id", UUID, primary_key=True),
+    Column("other_id", UUID, primary_key=True),
+    Column("kind", SmallInteger, nullable=False),
+    Column("grade_before", SmallInteger, nullable=False),
+    Column("grade_after", SmallInteger, nullable=False),
+    Column("weight_before", Double, nullable=False),
+    Column("weight_after", Double, nullable=False),
+    Column("probability", Double, nullable=False),
+    Column("fields", JSONB, nullable=False),
+)
+Index(
+    "model_flips_by_change",
+    model_flips.c.name,
+    text("abs(weight_after - weight_before) DESC"),
+    model_flips.c.registration_id,
+    model_flips.c.other_id,
+)
+
 # How common a name is, for names borne by many; see store.names.
 name_shares = Table(
     "name_shares",

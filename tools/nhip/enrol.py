@@ -58,7 +58,7 @@ INDEX_STEWARD = Agency(
     "Registry of persons",
     "ORGANIZATION_KIND_AGENCY",
     "index-steward",
-    ("registrations.read", "registrations.link", "audit.read"),
+    ("registrations.read", "registrations.link", "matching.models", "audit.read"),
     "12",
 )
 AGENCIES = (PAYER, DISEASE_CONTROL, INDEX_STEWARD)

@@ -24,6 +24,7 @@ PLATFORM_SCOPES = frozenset(
         "coverage.write",
         "identity.admin",
         "imports.write",
+        "matching.models",
         "person.self",
         "practitioners.write",
         "records.import",

@@ -1,6 +1,6 @@
 """What every RPC of the index stands on, and what all say the same way."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from nhip.patient_index.v1 import resources_pb2
@@ -25,6 +25,10 @@ class Means:
     database: Database
     clock: Clock
     pages: PageTokens
+    # Takes over the model that decides.
+    read_model: Callable[[], Awaitable[None]]
+    # Lets a shadow run begin at once.
+    wake: Callable[[], None]
 
 
 class Rooted:

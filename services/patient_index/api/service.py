@@ -2,10 +2,11 @@
 
 from services.patient_index.api.deciding import Deciding
 from services.patient_index.api.explaining import Explaining
+from services.patient_index.api.modelling import Modelling
 from services.patient_index.api.registering import Registering
 from services.patient_index.api.reviewing import Reviewing
 from services.patient_index.api.viewing import Viewing
 
 
-class PatientIndexApi(Registering, Viewing, Explaining, Deciding, Reviewing):
+class PatientIndexApi(Registering, Viewing, Explaining, Deciding, Reviewing, Modelling):
     """nhip.patient_index.v1.PatientIndexService."""

@@ -19,6 +19,7 @@ from libs.ids import new_id
 from services.patient_index.model import Held, Loaded, Scope, Shares
 from services.patient_index.rules.blocking import MAX_BLOCK, joined, wider
 from services.patient_index.rules.placing import settle
+from services.patient_index.rules.weighing import FS_1, Model
 from services.patient_index.rules.world import KeyOf, NotLoadedError, World
 from services.patient_index.store.loading import load
 from services.patient_index.store.writing import write
@@ -49,6 +50,8 @@ class Index:
     event_of: Event
     # The shares of common names, as they stand now.
     shares: Callable[[], Shares]
+    # The model that decides now.
+    model: Callable[[], Model] = lambda: FS_1
 
     async def change(
         self, call: Committing | None, scope: Scope, decide: Callable[[World], Answer], moment: datetime
@@ -92,7 +95,7 @@ class Index:
         return await self.change(call, scope, decide, moment)
 
     def _world(self, loaded: Loaded) -> World:
-        return World(loaded, self.key_of, new_id, self.shares())
+        return World(loaded, self.key_of, new_id, self.shares(), self.model())
 
     async def _write(self, writer: Writer, scope: Scope, world: World, moment: datetime) -> None:
         unlocked = world.originals.keys() - scope.locks

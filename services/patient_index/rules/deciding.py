@@ -430,7 +430,15 @@ def _likeliest(world: World, held: Held, others: Sequence[Held]) -> Match | None
 
 
 def _compared(world: World, held: Held, other: Held) -> Match:
-    return match(other.registration_id, held.features, other.features, Claim.SOUND, world.shares, is_thorough=True)
+    return match(
+        other.registration_id,
+        held.features,
+        other.features,
+        Claim.SOUND,
+        world.shares,
+        is_thorough=True,
+        model=world.model,
+    )
 
 
 def _triples(evidence: Mapping[str, object], name: str) -> list[tuple[str, str, int]]:

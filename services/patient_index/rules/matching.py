@@ -7,7 +7,7 @@ from services.patient_index.model import Features, Grade, Match, Shares
 from services.patient_index.rules import comparing
 from services.patient_index.rules.comparing import DIFFERENT, EXACT, SAME, SIMILAR, SWAPPED
 from services.patient_index.rules.registering import PASSPORTS, number_of
-from services.patient_index.rules.weighing import FS_1, NO_SHARES, probability
+from services.patient_index.rules.weighing import FS_1, NO_SHARES, Model, probability
 
 SAME_NUMBER_AND_BIRTH = "citizen-id-and-birth-date"
 SAME_NUMBER_AND_NAME = "citizen-id-and-name"
@@ -37,26 +37,28 @@ def match(
     shares: Shares = NO_SHARES,
     *,
     is_thorough: bool = False,
+    model: Model = FS_1,
 ) -> Match:
     """What the rules, else the model, say about `one` and the registration whose features are `other`.
 
-    `claim` is what a citizen id is worth that both show. A rule that decides spares the model, unless `is_thorough`.
+    `claim` is what a citizen id is worth that both show; `model` decides where no rule does. A rule that decides spares the
+    model, unless `is_thorough`.
     """
     rule = certain_rule(one, other, claim)
     if rule and not is_thorough:
         return Match(registration_id, Grade.CERTAIN, 0.0, 1.0, (), rule)
-    fields = FS_1.weigh(one, other, shares)
+    fields = model.weigh(one, other, shares)
     shows_one_number = bool(number_of(one.identifiers)) and comparing.citizen_id_level(one, other) == SAME
     if shows_one_number and claim is Claim.SHARED:
         fields = tuple(field for field in fields if field.field != "citizen_id")
-    weight = FS_1.total(fields)
+    weight = model.total(fields)
     if rule:
         grade = Grade.CERTAIN
     elif shows_one_number and claim is not Claim.SHARED:
         grade, rule = Grade.PROBABLE, NUMBER_CONTRADICTED
     else:
-        grade = max(FS_1.grade(weight), ceiling(one, other))
-    return Match(registration_id, grade, weight, probability(weight), fields, rule)
+        grade = max(model.grade(weight), ceiling(one, other))
+    return Match(registration_id, grade, weight, probability(weight), fields, rule, model.name)
 
 
 def certain_rule(one: Features, other: Features, claim: Claim) -> str:

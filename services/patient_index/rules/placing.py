@@ -66,7 +66,7 @@ def weigh(world: World, features: Features, other_id: str, registration_id: str 
     """What is said of these features and one registration, whatever the grade, with the weight of every field."""
     worth = _worth(world, features, registration_id)
     other = world.held[other_id]
-    return match(other_id, features, other.features, worth(other_id), world.shares, is_thorough=True)
+    return match(other_id, features, other.features, worth(other_id), world.shares, is_thorough=True, model=world.model)
 
 
 def settle(world: World, moment: datetime) -> None:
@@ -133,7 +133,15 @@ def _judged(
     world: World, features: Features, candidates: Iterable[str], worth: Worth, *, is_thorough: bool = False
 ) -> list[Match]:
     matches = (
-        match(other, features, world.held[other].features, worth(other), world.shares, is_thorough=is_thorough)
+        match(
+            other,
+            features,
+            world.held[other].features,
+            worth(other),
+            world.shares,
+            is_thorough=is_thorough,
+            model=world.model,
+        )
         for other in candidates
     )
     found = [one for one in matches if one.grade is not Grade.NONE]
@@ -201,7 +209,9 @@ def _question_person(world: World, held: Held) -> None:
     for other in world.members(held.person_id):
         is_settled = ordained.get(other.registration_id) is Override.TOGETHER
         if not is_settled and forbids_linking(held.features, other.features):
-            judged = match(other.registration_id, held.features, other.features, Claim.DISPUTED, world.shares)
+            judged = match(
+                other.registration_id, held.features, other.features, Claim.DISPUTED, world.shares, model=world.model
+            )
             world.question(held.registration_id, replace(judged, grade=Grade.PROBABLE, rule=PERSON_CONTRADICTED))
             return
 

@@ -38,7 +38,7 @@ from services.patient_index.rules.blocking import (
 from services.patient_index.rules.matching import PERSON_CONTRADICTED
 from services.patient_index.rules.registering import opens_account
 from services.patient_index.rules.soundness import Claimant
-from services.patient_index.rules.weighing import NO_SHARES
+from services.patient_index.rules.weighing import FS_1, NO_SHARES, Model
 
 KeyOf = Callable[[Identifier], str]
 MakeId = Callable[[], str]
@@ -65,6 +65,8 @@ class World:
     key_of: KeyOf
     make_id: MakeId
     shares: Shares = field(default_factory=lambda: NO_SHARES)
+    # The model that decides.
+    model: Model = FS_1
     blocks: dict[Key, set[str]] = field(init=False)
     held: dict[str, Held] = field(init=False)
     apart: dict[str, set[str]] = field(init=False)

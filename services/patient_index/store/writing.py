@@ -147,7 +147,8 @@ CLOSE_REVIEWS = Statement(
                OR reviews.other_id = ANY (CAST(:registration_ids AS uuid[])))
           AND one.registration_id = reviews.registration_id
           AND other.registration_id = reviews.other_id
-          AND (one.person_id = other.person_id OR EXISTS (
+          -- These two ask of one person whether it is two.
+          AND ((one.person_id = other.person_id) <> (reviews.rule IN ('person-contradicted', 'model-parts')) OR EXISTS (
               SELECT FROM held_apart
               WHERE held_apart.registration_id = reviews.registration_id AND held_apart.other_id = reviews.other_id
           ))

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from nhip.patient_index.v1 import decisions_pb2 as nhip_dot_patient__index_dot_v1_dot_decisions__pb2
+from nhip.patient_index.v1 import models_pb2 as nhip_dot_patient__index_dot_v1_dot_models__pb2
 from nhip.patient_index.v1 import reviews_pb2 as nhip_dot_patient__index_dot_v1_dot_reviews__pb2
 from nhip.patient_index.v1 import service_pb2 as nhip_dot_patient__index_dot_v1_dot_service__pb2
 from nhip.patient_index.v1 import viewing_pb2 as nhip_dot_patient__index_dot_v1_dot_viewing__pb2
@@ -172,6 +173,41 @@ class PatientIndexServiceStub:
                 '/nhip.patient_index.v1.PatientIndexService/GetQuality',
                 request_serializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.GetQualityRequest.SerializeToString,
                 response_deserializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.GetQualityResponse.FromString,
+                _registered_method=True)
+        self.RegisterModel = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/RegisterModel',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.RegisterModelRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.RegisterModelResponse.FromString,
+                _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/ListModels',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.ListModelsResponse.FromString,
+                _registered_method=True)
+        self.GetModel = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/GetModel',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.GetModelRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.GetModelResponse.FromString,
+                _registered_method=True)
+        self.ShadowModel = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/ShadowModel',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.ShadowModelRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.ShadowModelResponse.FromString,
+                _registered_method=True)
+        self.ListFlips = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/ListFlips',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.ListFlipsRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.ListFlipsResponse.FromString,
+                _registered_method=True)
+        self.ApproveModel = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/ApproveModel',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.ApproveModelRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.ApproveModelResponse.FromString,
+                _registered_method=True)
+        self.AdoptModel = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/AdoptModel',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelResponse.FromString,
                 _registered_method=True)
 
 
@@ -407,6 +443,65 @@ class PatientIndexServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RegisterModel(self, request, context):
+        """Keeps a matching model. It decides nothing before it is adopted. The same again changes nothing.
+        Fails with INVALID_ARGUMENT, reason MODEL_INVALID, with what is wrong; ALREADY_EXISTS, reason MODEL_EXISTS, when another
+        has the name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListModels(self, request, context):
+        """Every model that was registered, and the one that the software brings.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetModel(self, request, context):
+        """A model, and how far its shadow run is.
+        Fails with NOT_FOUND, reason MODEL_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShadowModel(self, request, context):
+        """Begins to score all registrations by a model, in the background; goes on after a stop of the process. A run that was
+        finished begins anew.
+        Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reason MODEL_ADOPTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFlips(self, request, context):
+        """Who would join and who would part under a model, the heaviest change first.
+        Fails with NOT_FOUND, reason MODEL_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveModel(self, request, context):
+        """Says that a model may decide, after its shadow run is finished.
+        Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reasons MODEL_UNSCORED, MODEL_YOURS (who registered it
+        does not approve it).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AdoptModel(self, request, context):
+        """Lets a model decide from now on; what was decided stays. Flips of its shadow run go to review. Adopting the previous one
+        goes back: flips that nobody judged meanwhile leave the queue.
+        Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reason MODEL_UNAPPROVED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PatientIndexServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -544,6 +639,41 @@ def add_PatientIndexServiceServicer_to_server(servicer, server):
                     servicer.GetQuality,
                     request_deserializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.GetQualityRequest.FromString,
                     response_serializer=nhip_dot_patient__index_dot_v1_dot_reviews__pb2.GetQualityResponse.SerializeToString,
+            ),
+            'RegisterModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterModel,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.RegisterModelRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.RegisterModelResponse.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.ListModelsRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'GetModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModel,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.GetModelRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.GetModelResponse.SerializeToString,
+            ),
+            'ShadowModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShadowModel,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.ShadowModelRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.ShadowModelResponse.SerializeToString,
+            ),
+            'ListFlips': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFlips,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.ListFlipsRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.ListFlipsResponse.SerializeToString,
+            ),
+            'ApproveModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveModel,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.ApproveModelRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.ApproveModelResponse.SerializeToString,
+            ),
+            'AdoptModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdoptModel,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1276,6 +1406,195 @@ class PatientIndexService:
             '/nhip.patient_index.v1.PatientIndexService/GetQuality',
             nhip_dot_patient__index_dot_v1_dot_reviews__pb2.GetQualityRequest.SerializeToString,
             nhip_dot_patient__index_dot_v1_dot_reviews__pb2.GetQualityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/RegisterModel',
+            nhip_dot_patient__index_dot_v1_dot_models__pb2.RegisterModelRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_models__pb2.RegisterModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/ListModels',
+            nhip_dot_patient__index_dot_v1_dot_models__pb2.ListModelsRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_models__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/GetModel',
+            nhip_dot_patient__index_dot_v1_dot_models__pb2.GetModelRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_models__pb2.GetModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShadowModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/ShadowModel',
+            nhip_dot_patient__index_dot_v1_dot_models__pb2.ShadowModelRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_models__pb2.ShadowModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFlips(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/ListFlips',
+            nhip_dot_patient__index_dot_v1_dot_models__pb2.ListFlipsRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_models__pb2.ListFlipsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/ApproveModel',
+            nhip_dot_patient__index_dot_v1_dot_models__pb2.ApproveModelRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_models__pb2.ApproveModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdoptModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/AdoptModel',
+            nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ Which registrations are one person."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from nhip.patient_index.v1 import decisions_pb2 as _decisions_pb2
+from nhip.patient_index.v1 import models_pb2 as _models_pb2
 from nhip.patient_index.v1 import reviews_pb2 as _reviews_pb2
 from nhip.patient_index.v1 import service_pb2 as _service_pb2
 from nhip.patient_index.v1 import viewing_pb2 as _viewing_pb2
@@ -148,6 +149,36 @@ class PatientIndexServiceStub:
     """
     GetQuality: _grpc.UnaryUnaryMultiCallable[_reviews_pb2.GetQualityRequest, _reviews_pb2.GetQualityResponse]
     """The running estimate of precision and recall, with intervals, from the sample."""
+    RegisterModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.RegisterModelRequest, _models_pb2.RegisterModelResponse]
+    """Keeps a matching model. It decides nothing before it is adopted. The same again changes nothing.
+    Fails with INVALID_ARGUMENT, reason MODEL_INVALID, with what is wrong; ALREADY_EXISTS, reason MODEL_EXISTS, when another
+    has the name.
+    """
+    ListModels: _grpc.UnaryUnaryMultiCallable[_models_pb2.ListModelsRequest, _models_pb2.ListModelsResponse]
+    """Every model that was registered, and the one that the software brings."""
+    GetModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.GetModelRequest, _models_pb2.GetModelResponse]
+    """A model, and how far its shadow run is.
+    Fails with NOT_FOUND, reason MODEL_UNKNOWN.
+    """
+    ShadowModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.ShadowModelRequest, _models_pb2.ShadowModelResponse]
+    """Begins to score all registrations by a model, in the background; goes on after a stop of the process. A run that was
+    finished begins anew.
+    Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reason MODEL_ADOPTED.
+    """
+    ListFlips: _grpc.UnaryUnaryMultiCallable[_models_pb2.ListFlipsRequest, _models_pb2.ListFlipsResponse]
+    """Who would join and who would part under a model, the heaviest change first.
+    Fails with NOT_FOUND, reason MODEL_UNKNOWN.
+    """
+    ApproveModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.ApproveModelRequest, _models_pb2.ApproveModelResponse]
+    """Says that a model may decide, after its shadow run is finished.
+    Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reasons MODEL_UNSCORED, MODEL_YOURS (who registered it
+    does not approve it).
+    """
+    AdoptModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.AdoptModelRequest, _models_pb2.AdoptModelResponse]
+    """Lets a model decide from now on; what was decided stays. Flips of its shadow run go to review. Adopting the previous one
+    goes back: flips that nobody judged meanwhile leave the queue.
+    Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reason MODEL_UNAPPROVED.
+    """
 
 @_typing.type_check_only
 class PatientIndexServiceAsyncStub(PatientIndexServiceStub):
@@ -266,6 +297,36 @@ class PatientIndexServiceAsyncStub(PatientIndexServiceStub):
     """
     GetQuality: _aio.UnaryUnaryMultiCallable[_reviews_pb2.GetQualityRequest, _reviews_pb2.GetQualityResponse]  # type: ignore[assignment]
     """The running estimate of precision and recall, with intervals, from the sample."""
+    RegisterModel: _aio.UnaryUnaryMultiCallable[_models_pb2.RegisterModelRequest, _models_pb2.RegisterModelResponse]  # type: ignore[assignment]
+    """Keeps a matching model. It decides nothing before it is adopted. The same again changes nothing.
+    Fails with INVALID_ARGUMENT, reason MODEL_INVALID, with what is wrong; ALREADY_EXISTS, reason MODEL_EXISTS, when another
+    has the name.
+    """
+    ListModels: _aio.UnaryUnaryMultiCallable[_models_pb2.ListModelsRequest, _models_pb2.ListModelsResponse]  # type: ignore[assignment]
+    """Every model that was registered, and the one that the software brings."""
+    GetModel: _aio.UnaryUnaryMultiCallable[_models_pb2.GetModelRequest, _models_pb2.GetModelResponse]  # type: ignore[assignment]
+    """A model, and how far its shadow run is.
+    Fails with NOT_FOUND, reason MODEL_UNKNOWN.
+    """
+    ShadowModel: _aio.UnaryUnaryMultiCallable[_models_pb2.ShadowModelRequest, _models_pb2.ShadowModelResponse]  # type: ignore[assignment]
+    """Begins to score all registrations by a model, in the background; goes on after a stop of the process. A run that was
+    finished begins anew.
+    Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reason MODEL_ADOPTED.
+    """
+    ListFlips: _aio.UnaryUnaryMultiCallable[_models_pb2.ListFlipsRequest, _models_pb2.ListFlipsResponse]  # type: ignore[assignment]
+    """Who would join and who would part under a model, the heaviest change first.
+    Fails with NOT_FOUND, reason MODEL_UNKNOWN.
+    """
+    ApproveModel: _aio.UnaryUnaryMultiCallable[_models_pb2.ApproveModelRequest, _models_pb2.ApproveModelResponse]  # type: ignore[assignment]
+    """Says that a model may decide, after its shadow run is finished.
+    Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reasons MODEL_UNSCORED, MODEL_YOURS (who registered it
+    does not approve it).
+    """
+    AdoptModel: _aio.UnaryUnaryMultiCallable[_models_pb2.AdoptModelRequest, _models_pb2.AdoptModelResponse]  # type: ignore[assignment]
+    """Lets a model decide from now on; what was decided stays. Flips of its shadow run go to review. Adopting the previous one
+    goes back: flips that nobody judged meanwhile leave the queue.
+    Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reason MODEL_UNAPPROVED.
+    """
 
 class PatientIndexServiceServicer(metaclass=_abc_1.ABCMeta):
     """Registrations, matching, and the person behind several registrations."""
@@ -543,5 +604,77 @@ class PatientIndexServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_reviews_pb2.GetQualityResponse, _abc.Awaitable[_reviews_pb2.GetQualityResponse]]:
         """The running estimate of precision and recall, with intervals, from the sample."""
+
+    @_abc_1.abstractmethod
+    def RegisterModel(
+        self,
+        request: _models_pb2.RegisterModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.RegisterModelResponse, _abc.Awaitable[_models_pb2.RegisterModelResponse]]:
+        """Keeps a matching model. It decides nothing before it is adopted. The same again changes nothing.
+        Fails with INVALID_ARGUMENT, reason MODEL_INVALID, with what is wrong; ALREADY_EXISTS, reason MODEL_EXISTS, when another
+        has the name.
+        """
+
+    @_abc_1.abstractmethod
+    def ListModels(
+        self,
+        request: _models_pb2.ListModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.ListModelsResponse, _abc.Awaitable[_models_pb2.ListModelsResponse]]:
+        """Every model that was registered, and the one that the software brings."""
+
+    @_abc_1.abstractmethod
+    def GetModel(
+        self,
+        request: _models_pb2.GetModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.GetModelResponse, _abc.Awaitable[_models_pb2.GetModelResponse]]:
+        """A model, and how far its shadow run is.
+        Fails with NOT_FOUND, reason MODEL_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def ShadowModel(
+        self,
+        request: _models_pb2.ShadowModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.ShadowModelResponse, _abc.Awaitable[_models_pb2.ShadowModelResponse]]:
+        """Begins to score all registrations by a model, in the background; goes on after a stop of the process. A run that was
+        finished begins anew.
+        Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reason MODEL_ADOPTED.
+        """
+
+    @_abc_1.abstractmethod
+    def ListFlips(
+        self,
+        request: _models_pb2.ListFlipsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.ListFlipsResponse, _abc.Awaitable[_models_pb2.ListFlipsResponse]]:
+        """Who would join and who would part under a model, the heaviest change first.
+        Fails with NOT_FOUND, reason MODEL_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def ApproveModel(
+        self,
+        request: _models_pb2.ApproveModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.ApproveModelResponse, _abc.Awaitable[_models_pb2.ApproveModelResponse]]:
+        """Says that a model may decide, after its shadow run is finished.
+        Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reasons MODEL_UNSCORED, MODEL_YOURS (who registered it
+        does not approve it).
+        """
+
+    @_abc_1.abstractmethod
+    def AdoptModel(
+        self,
+        request: _models_pb2.AdoptModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.AdoptModelResponse, _abc.Awaitable[_models_pb2.AdoptModelResponse]]:
+        """Lets a model decide from now on; what was decided stays. Flips of its shadow run go to review. Adopting the previous one
+        goes back: flips that nobody judged meanwhile leave the queue.
+        Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reason MODEL_UNAPPROVED.
+        """
 
 def add_PatientIndexServiceServicer_to_server(servicer: PatientIndexServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
