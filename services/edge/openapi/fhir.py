@@ -23,6 +23,7 @@ _INTERACTIONS = (
     ("/fhir/R4/{type}/$validate", "post", "validate", "Checks a resource and stores nothing", True),
     ("/fhir/R4/Patient/$match", "post", "match", "Who may be meant by these demographics", True),
     ("/fhir/R4/Patient/{id}/$everything", "get", "everything", "All that is on record about the person", False),
+    ("/fhir/R4/Patient/{id}/$summary", "get", "summary", "The International Patient Summary, as a document", False),
     ("/fhir/R4/Observation/$lastn", "get", "lastn", "The newest Observations of each code", False),
     ("/fhir/R4/ValueSet/$expand", "get", "expand", "The codes of a value set", False),
     ("/fhir/R4/ValueSet/$validate-code", "get", "validateCode", "Whether a code is of a value set", False),

@@ -10,6 +10,7 @@ from services.edge.fhir.operations.invocation import Invocation
 from services.edge.fhir.operations.labels import meta, meta_add, meta_delete
 from services.edge.fhir.operations.lastn import lastn
 from services.edge.fhir.operations.match import match
+from services.edge.fhir.operations.summary import summary
 from services.edge.fhir.operations.terminology.expand import expand
 from services.edge.fhir.operations.terminology.lookup import lookup
 from services.edge.fhir.operations.terminology.subsumes import subsumes
@@ -53,6 +54,14 @@ OPERATIONS = (
     ),
     Operation("match", "Patient", (TYPE,), _POSTING, f"{_HL7}Patient-match", match),
     Operation("everything", "Patient", (TYPE, INSTANCE), _READING, f"{_HL7}Patient-everything", everything),
+    Operation(
+        "summary",
+        "Patient",
+        (TYPE, INSTANCE),
+        _READING,
+        "http://hl7.org/fhir/uv/ips/OperationDefinition/summary",
+        summary,
+    ),
     Operation("lastn", "Observation", (TYPE,), _READING, f"{_HL7}Observation-lastn", lastn),
     Operation("expand", "ValueSet", (TYPE, INSTANCE), _READING, f"{_HL7}ValueSet-expand", expand),
     Operation(
