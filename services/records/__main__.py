@@ -1,6 +1,6 @@
 """Wiring of records: `python -m services.records serve | migrate`."""
 
-from nhip.records.v1 import person_pb2, service_pb2, terminology_pb2
+from nhip.records.v1 import decisions_pb2, person_pb2, service_pb2, terminology_pb2
 
 from libs.feed.follower import Subscription
 from libs.feed.server import Feed
@@ -8,6 +8,7 @@ from libs.runtime.service import Assembly, Ground, main
 from libs.runtime.settings import Settings, SettingsError
 from services.records import feeds, followers
 from services.records.api import RecordsApi
+from services.records.api.checking import DecisionApi
 from services.records.api.ground import FEED, Means
 from services.records.api.person import PersonRecordsApi
 from services.records.api.terminology import TerminologyApi
@@ -36,6 +37,7 @@ async def build(ground: Ground) -> Assembly:
             service_pb2.DESCRIPTOR.services_by_name["RecordsService"]: RecordsApi(means),
             person_pb2.DESCRIPTOR.services_by_name["PersonRecordsService"]: PersonRecordsApi(means),
             terminology_pb2.DESCRIPTOR.services_by_name["TerminologyService"]: TerminologyApi(means),
+            decisions_pb2.DESCRIPTOR.services_by_name["DecisionService"]: DecisionApi(means),
         },
         feeds=[Feed(FEED, feeds.records_snapshot)],
         subscriptions=[

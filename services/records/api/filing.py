@@ -12,11 +12,12 @@ from services.records import wire
 from services.records.api.ground import FEED
 from services.records.model import Decision, Intent, Looked, Operation, Stored
 from services.records.rules import errors
-from services.records.rules.allergies import conflict
+from services.records.rules.allergies import codings_of, conflict, substances_of
+from services.records.rules.checking import allergy_with_atc, override_of, with_atc
 from services.records.rules.deciding import decide, wanted_targets
 from services.records.rules.filing import finished
 from services.records.rules.orders import drugs_of, medications_wanted, orders_of
-from services.records.store import allergies, resources
+from services.records.store import allergies, resources, therapies
 
 
 async def decide_on(
@@ -38,7 +39,8 @@ async def decide_on(
 async def check_orders(reader: Reader, caller: Caller, seen_at: datetime, decisions: Sequence[Decision]) -> None:
     """Holds drug orders against the allergies of the person: those stored, and those that come with the change.
 
-    Raises FailedPreconditionError, reason ALLERGY_CONFLICT, for the first order that conflicts.
+    An order that says why it stands nevertheless is let through; what it says is filed with it. Raises
+    FailedPreconditionError, reason ALLERGY_CONFLICT, for the first order that conflicts.
     """
     orders = orders_of(decisions)
     if not orders:
@@ -55,11 +57,16 @@ async def check_orders(reader: Reader, caller: Caller, seen_at: datetime, decisi
     on_record = await allergies.on_record(
         reader, caller, seen_at, sorted({one.registration_id for one in orders}), decisions
     )
-    for order in orders:
-        drugs = [*order.drugs, *drugs_of(medications.get(str(order.medication), {}))]
-        found = conflict(drugs, [one for one in on_record if one.registration_id == order.registration_id])
-        if found is not None:
-            intent = order.decision.intent
+    drugs = [[*one.drugs, *drugs_of(medications.get(str(one.medication), {}))] for one in orders]
+    concepts = [drug for named in drugs for drug in named]
+    concepts += [substance for one in on_record for substance in substances_of(one.body)]
+    mapped = await therapies.in_atc(reader, {coding for one in concepts for coding in codings_of(one)})
+    known = [allergy_with_atc(one, mapped) for one in on_record]
+    for order, named in zip(orders, drugs, strict=True):
+        of_the_person = [one for one in known if one.registration_id == order.registration_id]
+        found = conflict(with_atc(named, mapped), of_the_person)
+        intent = order.decision.intent
+        if found is not None and not override_of(intent.body or {}):
             where = errors.at(intent.place, intent.type, order.expression)
             raise errors.allergy_conflict(where, found.allergy, found.group)
 

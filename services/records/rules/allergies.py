@@ -6,8 +6,7 @@ groups follow structure: an allergy to amoxicillin speaks against cefalexin, whi
 ceftriaxone, which does not.
 
 Only allergies that the caller may see are held against an order: a refusal tells of the allergy, and who refused to share
-it would be told of against their will. An order cannot be forced over a conflict here; the allergy's record is corrected,
-or another drug ordered.
+it would be told of against their will. An order that must stand nevertheless says why (`rules.checking`).
 """
 
 import functools
@@ -47,6 +46,8 @@ class Conflict:
 
     allergy: str
     group: str
+    # True if the allergy is to the very drug.
+    is_same: bool = False
 
 
 @functools.cache
@@ -75,12 +76,17 @@ def is_active(body: Json) -> bool:
     )
 
 
+def substances_of(allergy: Json) -> list[Json]:
+    """What an allergy is to, as CodeableConcepts."""
+    return list(_substances(allergy))
+
+
 def conflict(drugs: Sequence[Json], allergies: Sequence[Allergy]) -> Conflict | None:
     """The first conflict of a drug, as CodeableConcepts, with the person's allergies; the surest ground first."""
     substances = [(one.key, list(_substances(one.body))) for one in allergies if is_active(one.body)]
     for key, concepts in substances:
-        if any(_is_same(drug, concept) for drug in drugs for concept in concepts):
-            return Conflict(key, next(iter(_shared(drugs, concepts)), ""))
+        if any(is_same(drug, concept) for drug in drugs for concept in concepts):
+            return Conflict(key, next(iter(_shared(drugs, concepts)), ""), is_same=True)
     for key, concepts in substances:
         for group in _shared(drugs, concepts):
             return Conflict(key, group)
@@ -95,8 +101,9 @@ def _substances(allergy: Json) -> Iterator[Json]:
             yield reaction["substance"]
 
 
-def _is_same(drug: Json, substance: Json) -> bool:
-    if _codings(drug) & _codings(substance):
+def is_same(drug: Json, substance: Json) -> bool:
+    """True if both name one code, or one drug without strength and form."""
+    if codings_of(drug) & codings_of(substance):
         return True
     return bool({_stem(name) for name in _names(drug)} & {_stem(name) for name in _names(substance)} - {""})
 
@@ -109,7 +116,7 @@ def _shared(drugs: Sequence[Json], substances: Sequence[Json]) -> list[str]:
 
 
 def _groups_of(concept: Json) -> Iterator[str]:
-    atc = [code for system, code in _codings(concept) if system == ATC]
+    atc = [code for system, code in codings_of(concept) if system == ATC]
     texts = _names(concept)
     for group in groups():
         if any(code.startswith(group.atc) for code in atc) or any(
@@ -137,7 +144,8 @@ def _names(concept: Json) -> list[str]:
     return [normalized(one) for one in found if isinstance(one, str)]
 
 
-def _codings(concept: Json) -> set[tuple[str, str]]:
+def codings_of(concept: Json) -> set[tuple[str, str]]:
+    """(system, code) of a CodeableConcept."""
     codings = concept.get("coding", ())
     return {(one["system"], one["code"]) for one in codings if "system" in one and "code" in one}
 
