@@ -79,6 +79,7 @@ class _Entry:
 class _Transaction:
     entries: list[_Entry]
     own_base: str = ""
+    enforces_profiles: bool = False
     decisions: list[Decision] = field(default_factory=list)
 
     @property
@@ -101,7 +102,11 @@ class Transacting(UseCases):
         self, request: service_pb2.ExecuteTransactionRequest, call: Call
     ) -> service_pb2.ExecuteTransactionResponse:
         """Reads and checks everything, then writes everything, then reads what is asked for."""
-        transaction = _Transaction([_entry(index, one) for index, one in enumerate(request.entries)], request.base_url)
+        transaction = _Transaction(
+            [_entry(index, one) for index, one in enumerate(request.entries)],
+            request.base_url,
+            self.policy.enforces_profiles,
+        )
         _require_scopes(transaction, call)
         now = to_milliseconds(self.clock())
         if request.validate_only:
@@ -301,7 +306,8 @@ async def _resolve(reader: Reader, call: Call, transaction: _Transaction, now: d
     for one in entries:
         if one.body is not None and one.existing is None:
             full_urls.rewritten(one.index, one.body, one.request.full_url, found, own_base=own_base)
-            require_valid(one.body, one.asked.type, entry_place(one.index, "resource"))
+            place = entry_place(one.index, "resource")
+            require_valid(one.body, one.asked.type, place, enforces_profiles=transaction.enforces_profiles)
 
 
 def _settle(transaction: _Transaction, stored: Sequence[Stored]) -> None:

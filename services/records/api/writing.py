@@ -28,7 +28,9 @@ class Writing(UseCases):
     ) -> service_pb2.CreateResourceResponse:
         """Stores a new resource, unless `if_none_exist` finds the one that is meant."""
         require_organization(call.caller)
-        body = parse_resource(request.body, request.type, own_base=request.base_url)
+        body = parse_resource(
+            request.body, request.type, own_base=request.base_url, enforces_profiles=self.policy.enforces_profiles
+        )
         require_own_id(request.type, request.id, "")
         is_new = not request.id
         body["id"] = request.id or new_id()
@@ -74,7 +76,13 @@ class Writing(UseCases):
     ) -> service_pb2.UpdateResourceResponse:
         """Stores a new version; the same content again makes none."""
         require_organization(call.caller)
-        body = parse_resource(request.body, request.type, resource_id=request.id, own_base=request.base_url)
+        body = parse_resource(
+            request.body,
+            request.type,
+            resource_id=request.id,
+            own_base=request.base_url,
+            enforces_profiles=self.policy.enforces_profiles,
+        )
         require_id(body, request.type, "")
         intent = Intent(
             Operation.UPDATE,

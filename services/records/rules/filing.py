@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from libs.fhir.body import BodyError, Json, canonical, dump, parse
 from libs.fhir.compartments import patient_of
 from libs.fhir.issues import REQUIRED, VALUE, Issue
+from libs.fhir.profiles import claimed_issues
 from libs.fhir.references import LocalReference, local_references, rewrite, without_base
 from libs.fhir.validation import validate
 from services.records.rules.errors import resource_invalid
@@ -16,7 +17,13 @@ _HASH_BYTES = 16
 
 
 def parse_resource(
-    raw: bytes, resource_type: str, place: str = "", *, resource_id: str = "", own_base: str = ""
+    raw: bytes,
+    resource_type: str,
+    place: str = "",
+    *,
+    resource_id: str = "",
+    own_base: str = "",
+    enforces_profiles: bool = False,
 ) -> Json:
     """The valid resource in the bytes. `resource_id` is the id that it must have, if it states one.
 
@@ -31,16 +38,21 @@ def parse_resource(
     # Most name no address at all; a slash may be written with a backslash before it.
     if own_base and (own_base.encode() in raw or b"\\/" in raw):
         rewrite(body, lambda _, text: without_base(text, own_base))
-    require_valid(body, resource_type, place)
+    require_valid(body, resource_type, place, enforces_profiles=enforces_profiles)
     if resource_id and body.get("id", resource_id) != resource_id:
         issue = Issue(f"{resource_type}.id", VALUE, "the id is not that of the address")
         raise resource_invalid([issue], place, resource_type)
     return body
 
 
-def require_valid(body: Json, resource_type: str, place: str = "") -> None:
-    """Raises InvalidArgumentError, reason RESOURCE_INVALID, with an expression for each defect."""
+def require_valid(body: Json, resource_type: str, place: str = "", *, enforces_profiles: bool = False) -> None:
+    """Raises InvalidArgumentError, reason RESOURCE_INVALID, with an expression for each defect.
+
+    With `enforces_profiles`, the known profiles that it claims are held against it too.
+    """
     issues = validate(body, resource_type)
+    if enforces_profiles and not issues:
+        issues = claimed_issues(body)
     if issues:
         raise resource_invalid(issues, place, resource_type)
 

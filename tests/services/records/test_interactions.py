@@ -239,3 +239,21 @@ async def test_a_patient_in_a_conditional_update_has_the_registrations_id(stage:
     assert (made.outcome, made.resource.id) == (CREATED, "reg-1")
     (changed,) = await run(stage, entry("PUT", url, {**body, "gender": "male"}, id="reg-1"))
     assert (changed.outcome, changed.resource.id) == (UPDATED, "reg-1")
+
+
+async def test_a_policy_enforces_the_profiles_that_are_claimed(database_url, monkeypatch):
+    monkeypatch.setattr(records_main, "policy_of", lambda _: Policy(enforces_profiles=True))
+    profile = "https://fhir-ig.sil-th.org/th/core/StructureDefinition/th-core-organization"
+    hospital = {
+        "resourceType": "Organization",
+        "name": "x",
+        "meta": {"profile": [profile, "urn:unknown"]},
+        "identifier": [{"system": "https://bps.moph.go.th/hcode/5", "value": "1"}],
+    }
+    async with records(database_url("records")) as stage:
+        for attempt in (stage.create(hospital), run(stage, entry("POST", "Organization", hospital))):
+            with pytest.raises(Refused) as error:
+                await attempt
+            assert error.value.fields[0][0].endswith(".identifier[0].value")
+        hospital["identifier"][0]["value"] = "10661"
+        assert (await stage.create(hospital)).version == 1

@@ -78,7 +78,7 @@ OPERATIONS = (
         validate_in_code_system,
     ),
     Operation("translate", "ConceptMap", (TYPE, INSTANCE), _READING, f"{_HL7}ConceptMap-translate", translate),
-    Operation("validate", ANY_TYPE, (TYPE, INSTANCE), _POSTING, f"{_HL7}Resource-validate", validate),
+    Operation("validate", ANY_TYPE, (SYSTEM, TYPE, INSTANCE), _POSTING, f"{_HL7}Resource-validate", validate),
     Operation("meta", ANY_TYPE, (SYSTEM, TYPE, INSTANCE), _READING, f"{_HL7}Resource-meta", meta),
     Operation("meta-add", ANY_TYPE, (INSTANCE,), _POSTING, f"{_HL7}Resource-meta-add", meta_add),
     Operation("meta-delete", ANY_TYPE, (INSTANCE,), _POSTING, f"{_HL7}Resource-meta-delete", meta_delete),
