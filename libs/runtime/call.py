@@ -96,6 +96,17 @@ class Call:
         if citizen_key:
             self.citizen_key = citizen_key
 
+    def part(self) -> Call:
+        """A call for a part of a stream that has a transaction of its own, which records whose data that part touched."""
+        part = Call(self.method, self.context, self._host)
+        part.caller = self.caller
+        return part
+
+    def join(self, part: Call) -> None:
+        """Takes over where the feeds stand after a part, whose accesses are recorded."""
+        self.is_recorded = self.is_recorded or part.is_recorded
+        self.positions.update(part.positions)
+
     def access_events(self, outcome: int, reason: str = "") -> list[events_pb2.AccessEvent]:
         """What the audit log is told of this call: one event, or several where it touched many registrations."""
         request, method = self.request, self.method

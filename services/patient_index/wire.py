@@ -11,6 +11,7 @@ from nhip.types.v1 import types_pb2
 from services.patient_index import model
 from services.patient_index.model import Filed, FiledName, Grade, Held, Identifier, Match, Move
 from services.patient_index.rules.history import pairs_of
+from services.patient_index.rules.identifying import class_of
 
 # What the index says about a registration, and what it keeps beside the content.
 _NOT_CONTENT = ("registration_id", "person_id", "version", "recorded_at", "source_updated_at")
@@ -69,6 +70,17 @@ def registration_of(held: Held) -> resources_pb2.Registration:
     message.source_updated_at.CopyFrom(timestamp_of(held.written_at))
     message.recorded_at.CopyFrom(timestamp_of(held.recorded_at))
     return message
+
+
+def changed_fields(newer: resources_pb2.Registration, older: resources_pb2.Registration) -> list[str]:
+    """The fields of content in which two registrations differ, in the order of the contract."""
+    names = [field.name for field in newer.DESCRIPTOR.fields if field.name not in _NOT_CONTENT]
+    return [name for name in names if getattr(newer, name) != getattr(older, name)]
+
+
+def classes_of(held: Held) -> list[resources_pb2.IdentifierClass.ValueType]:
+    """What sorts of numbers a registration's identifiers are, in their order."""
+    return [resources_pb2.IdentifierClass.ValueType(class_of(one)) for one in held.features.identifiers]
 
 
 def person_of(person_id: str, registrations: Iterable[Held]) -> resources_pb2.Person:

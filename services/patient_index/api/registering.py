@@ -1,6 +1,7 @@
-"""Registering: one, many."""
+"""Registering: one, many, a stream."""
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from nhip.patient_index.v1 import resources_pb2, service_pb2
@@ -19,6 +20,9 @@ from services.patient_index.rules.world import World, held_keys
 # One batch is parsed while another is in the database; more at once would only wait for each other's locks.
 BATCHES_AT_ONCE = 2
 ADMITTED_AT_ONCE = 50
+# A stream is kept in groups of so many.
+STREAMED_AT_ONCE = 500
+MAX_REJECTIONS = 1000
 
 
 class Registering(Rooted):
@@ -43,6 +47,7 @@ class Registering(Rooted):
                 registration=wire.registration_of(placement.held),
                 candidates=candidates,
                 outcome=wire.outcome_of(placement.outcome),
+                identifier_classes=wire.classes_of(placement.held),
             )
 
         scope = scope_of([incoming])
@@ -54,10 +59,51 @@ class Registering(Rooted):
         self, request: service_pb2.BatchRegisterRequest, call: Call
     ) -> service_pb2.BatchRegisterResponse:
         """Places each that is sound, in the order of the request, and says of each other what is wrong with it."""
+        return service_pb2.BatchRegisterResponse(results=await self._place(request.registrations, call))
+
+    async def StreamRegistrations(
+        self, requests: AsyncIterator[service_pb2.StreamRegistrationsRequest], call: Call
+    ) -> service_pb2.StreamRegistrationsResponse:
+        """Places what comes in groups; no more is read than can be placed, so that a fast sender waits."""
+        answer = service_pb2.StreamRegistrationsResponse()
+        group: list[resources_pb2.Registration] = []
+        async for request in requests:
+            group.append(request.registration)
+            if len(group) == STREAMED_AT_ONCE:
+                await self._place_group(group, call, answer)
+                group = []
+        if group:
+            await self._place_group(group, call, answer)
+        return answer
+
+    async def _place_group(
+        self, group: list[resources_pb2.Registration], call: Call, answer: service_pb2.StreamRegistrationsResponse
+    ) -> None:
+        part = call.part()
+        for result in await self._place(group, part):
+            answer.received += 1
+            if result.error_reason:
+                answer.rejected += 1
+                if len(answer.rejections) < MAX_REJECTIONS:
+                    answer.rejections.add(
+                        number=answer.received,
+                        error_reason=result.error_reason,
+                        error_field=result.error_field,
+                        error_message=result.error_message,
+                    )
+            else:
+                answer.created += result.outcome == service_pb2.REGISTRATION_OUTCOME_CREATED
+                answer.updated += result.outcome == service_pb2.REGISTRATION_OUTCOME_UPDATED
+                answer.unchanged += result.outcome == service_pb2.REGISTRATION_OUTCOME_UNCHANGED
+        call.join(part)
+
+    async def _place(
+        self, registrations: Sequence[resources_pb2.Registration], call: Call
+    ) -> list[service_pb2.BatchRegisterResult]:
         async with self._batches:
             moment = self.means.clock()
             admitted: list[Incoming | service_pb2.BatchRegisterResult] = []
-            for number, message in enumerate(request.registrations):
+            for number, message in enumerate(registrations):
                 if number % ADMITTED_AT_ONCE == 0:
                     # A large batch takes a tenth of a second to read; other calls are answered in between.
                     await asyncio.sleep(0)
@@ -77,7 +123,7 @@ class Registering(Rooted):
                         results.append(one)
                 return service_pb2.BatchRegisterResponse(results=results)
 
-            return await self.means.index.change(call, scope_of(incoming), decide, moment)
+            return list((await self.means.index.change(call, scope_of(incoming), decide, moment)).results)
 
 
 def _admitted(

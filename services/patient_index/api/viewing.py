@@ -1,5 +1,7 @@
 """Reading registrations and persons, and asking who may be meant."""
 
+from dataclasses import replace
+
 from nhip.patient_index.v1 import service_pb2, viewing_pb2
 
 from libs.access.caller import EMERGENCY, TREATMENT
@@ -42,7 +44,28 @@ class Viewing(Rooted):
         if held is None:
             raise registration_unknown()
         touch_person(call, [held])
-        return service_pb2.GetRegistrationResponse(registration=wire.registration_of(held))
+        return service_pb2.GetRegistrationResponse(
+            registration=wire.registration_of(held), identifier_classes=wire.classes_of(held)
+        )
+
+    async def ListRegistrationVersions(
+        self, request: service_pb2.ListRegistrationVersionsRequest, call: Call
+    ) -> service_pb2.ListRegistrationVersionsResponse:
+        """What a registration says and said, the newest first."""
+        async with self.means.database.reading(snapshot=True) as reader:
+            held = await reading.read_registration(reader, request.registration_id, only_key(call))
+            if held is None:
+                raise registration_unknown()
+            earlier = await reading.read_versions(reader, request.registration_id)
+        touch_person(call, [held])
+        versions = [service_pb2.RegistrationVersion(registration=wire.registration_of(held))]
+        for one in earlier:
+            said = service_pb2.RegistrationVersion(superseded_at=wire.timestamp_of(one.superseded_at))
+            said.registration.CopyFrom(wire.registration_of(replace(held, **one.content_fields)))
+            versions.append(said)
+        for newer, older in zip(versions, [*versions[1:], service_pb2.RegistrationVersion()], strict=True):
+            newer.changed_fields.extend(wire.changed_fields(newer.registration, older.registration))
+        return service_pb2.ListRegistrationVersionsResponse(versions=versions)
 
     async def GetPerson(self, request: service_pb2.GetPersonRequest, call: Call) -> service_pb2.GetPersonResponse:
         """One person with all registrations."""

@@ -13,8 +13,10 @@ from libs.errors import FieldViolation
 from libs.ids import derived_id
 from libs.thai import citizen_id, identifiers, names, places
 from services.patient_index.model import Features, Filed, FiledName, Identifier, Sex
+from services.patient_index.rules.identifying import what_is_wrong
 
 CITIZEN_ID_INVALID = "CITIZEN_ID_INVALID"
+IDENTIFIER_INVALID = "IDENTIFIER_INVALID"
 BIRTH_DATE_INVALID = "BIRTH_DATE_INVALID"
 
 # Nobody who can be treated was born before; older dates are slips, such as a year converted twice.
@@ -36,7 +38,7 @@ def normalized(identifier: Identifier) -> Identifier:
     value = identifier.value.strip()
     if system == identifiers.CITIZEN_ID:
         value = citizen_id.normalize(value)
-    elif system.startswith(PASSPORTS):
+    elif system.startswith(PASSPORTS) or system == identifiers.WORK_PERMIT:
         value = value.replace(" ", "").upper()
     return Identifier(system, value)
 
@@ -82,6 +84,8 @@ def _identifier_violations(found: tuple[Identifier, ...]) -> Iterator[FieldViola
             elif number and identifier.value != number:
                 yield FieldViolation(path, CITIZEN_ID_INVALID, "one person has one citizen id")
             number = number or identifier.value
+        elif wrong := what_is_wrong(identifier):
+            yield FieldViolation(path, IDENTIFIER_INVALID, wrong)
 
 
 def _unprintable(path: str) -> FieldViolation:

@@ -1,6 +1,9 @@
 """What answers are read by."""
 
 from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -82,6 +85,17 @@ READ_REGISTRATIONS = Statement(
         f"""
         SELECT {HELD_COLUMNS} FROM registrations
         WHERE registration_id = ANY (CAST(:registration_ids AS uuid[]))
+        """
+    ),
+)
+
+READ_VERSIONS = Statement(
+    "patient_index.read_versions",
+    text(
+        """
+        SELECT version, content, written_at, recorded_at, superseded_at FROM registration_versions
+        WHERE registration_id = CAST(:registration_id AS uuid)
+        ORDER BY version DESC
         """
     ),
 )
@@ -169,6 +183,29 @@ async def search_own(reader: Reader, citizen_key: str, after: str, most: int) ->
     """Ids of the persons that a citizen is."""
     rows = await reader.fetch(SEARCH_OWN, citizen_key=citizen_key, after=after, most=most)
     return [row["person_id"] for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What a registration said until another content replaced it."""
+
+    version: int
+    content: bytes
+    written_at: datetime
+    recorded_at: datetime
+    superseded_at: datetime
+
+    @property
+    def content_fields(self) -> dict[str, Any]:
+        """What of a registration was otherwise then."""
+        names = ("version", "content", "written_at", "recorded_at")
+        return {name: getattr(self, name) for name in names}
+
+
+async def read_versions(reader: Reader, registration_id: str) -> list[Earlier]:
+    """What a registration said before, the newest first."""
+    rows = await reader.fetch(READ_VERSIONS, registration_id=registration_id)
+    return [Earlier(**dict(row)) for row in rows]
 
 
 async def scan(reader: Reader) -> AsyncIterator[Held]:

@@ -21,6 +21,50 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _IdentifierClass:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _IdentifierClassEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IdentifierClass.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    IDENTIFIER_CLASS_UNSPECIFIED: _IdentifierClass.ValueType  # 0
+    IDENTIFIER_CLASS_CITIZEN: _IdentifierClass.ValueType  # 1
+    """A citizen id of a Thai or permanent resident: first digit 1 to 5."""
+    IDENTIFIER_CLASS_NATURALIZED: _IdentifierClass.ValueType  # 2
+    """Of somebody naturalized, or added since 1992: first digit 8."""
+    IDENTIFIER_CLASS_TEMPORARY: _IdentifierClass.ValueType  # 3
+    """Of somebody with temporary residence, or a child of such: first digit 6 or 7."""
+    IDENTIFIER_CLASS_UNREGISTERED: _IdentifierClass.ValueType  # 4
+    """Of somebody without registration status, registered migrant workers among them: first digit 0."""
+    IDENTIFIER_CLASS_SYNTHETIC: _IdentifierClass.ValueType  # 5
+    """Made up, never issued: first digit 9."""
+    IDENTIFIER_CLASS_PASSPORT: _IdentifierClass.ValueType  # 6
+    IDENTIFIER_CLASS_WORK_PERMIT: _IdentifierClass.ValueType  # 7
+    IDENTIFIER_CLASS_FACILITY: _IdentifierClass.ValueType  # 8
+    """A facility's own number of the person, HN or PID."""
+    IDENTIFIER_CLASS_OTHER: _IdentifierClass.ValueType  # 9
+
+class IdentifierClass(_IdentifierClass, metaclass=_IdentifierClassEnumTypeWrapper):
+    """What sort of number an identifier is."""
+
+IDENTIFIER_CLASS_UNSPECIFIED: IdentifierClass.ValueType  # 0
+IDENTIFIER_CLASS_CITIZEN: IdentifierClass.ValueType  # 1
+"""A citizen id of a Thai or permanent resident: first digit 1 to 5."""
+IDENTIFIER_CLASS_NATURALIZED: IdentifierClass.ValueType  # 2
+"""Of somebody naturalized, or added since 1992: first digit 8."""
+IDENTIFIER_CLASS_TEMPORARY: IdentifierClass.ValueType  # 3
+"""Of somebody with temporary residence, or a child of such: first digit 6 or 7."""
+IDENTIFIER_CLASS_UNREGISTERED: IdentifierClass.ValueType  # 4
+"""Of somebody without registration status, registered migrant workers among them: first digit 0."""
+IDENTIFIER_CLASS_SYNTHETIC: IdentifierClass.ValueType  # 5
+"""Made up, never issued: first digit 9."""
+IDENTIFIER_CLASS_PASSPORT: IdentifierClass.ValueType  # 6
+IDENTIFIER_CLASS_WORK_PERMIT: IdentifierClass.ValueType  # 7
+IDENTIFIER_CLASS_FACILITY: IdentifierClass.ValueType  # 8
+"""A facility's own number of the person, HN or PID."""
+IDENTIFIER_CLASS_OTHER: IdentifierClass.ValueType  # 9
+Global___IdentifierClass: _TypeAlias = IdentifierClass  # noqa: Y015
+
 class _MatchGrade:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015

@@ -75,6 +75,7 @@ class RegisterResponse(_message.Message):
     REGISTRATION_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    IDENTIFIER_CLASSES_FIELD_NUMBER: _builtins.int
     outcome: Global___RegistrationOutcome.ValueType
     """What happened to the registration itself."""
     @_builtins.property
@@ -83,16 +84,21 @@ class RegisterResponse(_message.Message):
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Candidate]:
         """What the registration was matched to, where it was linked or may be."""
 
+    @_builtins.property
+    def identifier_classes(self) -> _containers.RepeatedScalarFieldContainer[_resources_pb2.IdentifierClass.ValueType]:
+        """Of the registration's identifiers, in their order."""
+
     def __init__(
         self,
         *,
         registration: _resources_pb2.Registration | None = ...,
         candidates: _abc.Iterable[_resources_pb2.Candidate] | None = ...,
         outcome: Global___RegistrationOutcome.ValueType = ...,
+        identifier_classes: _abc.Iterable[_resources_pb2.IdentifierClass.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["registration", b"registration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "outcome", b"outcome", "registration", b"registration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "identifier_classes", b"identifier_classes", "outcome", b"outcome", "registration", b"registration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -202,16 +208,22 @@ class GetRegistrationResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REGISTRATION_FIELD_NUMBER: _builtins.int
+    IDENTIFIER_CLASSES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def registration(self) -> _resources_pb2.Registration: ...
+    @_builtins.property
+    def identifier_classes(self) -> _containers.RepeatedScalarFieldContainer[_resources_pb2.IdentifierClass.ValueType]:
+        """Of the registration's identifiers, in their order."""
+
     def __init__(
         self,
         *,
         registration: _resources_pb2.Registration | None = ...,
+        identifier_classes: _abc.Iterable[_resources_pb2.IdentifierClass.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["registration", b"registration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["registration", b"registration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identifier_classes", b"identifier_classes", "registration", b"registration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -621,3 +633,170 @@ class Review(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Review: _TypeAlias = Review  # noqa: Y015
+
+@_typing.final
+class StreamRegistrationsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def registration(self) -> _resources_pb2.Registration:
+        """Rules of content are checked one by one, so that one that is bad does not end the stream."""
+
+    def __init__(
+        self,
+        *,
+        registration: _resources_pb2.Registration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["registration", b"registration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["registration", b"registration"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamRegistrationsRequest: _TypeAlias = StreamRegistrationsRequest  # noqa: Y015
+
+@_typing.final
+class StreamRegistrationsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIVED_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    UPDATED_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    REJECTIONS_FIELD_NUMBER: _builtins.int
+    received: _builtins.int
+    created: _builtins.int
+    updated: _builtins.int
+    unchanged: _builtins.int
+    rejected: _builtins.int
+    @_builtins.property
+    def rejections(self) -> _containers.RepeatedCompositeFieldContainer[Global___StreamRejection]:
+        """The first thousand that were rejected."""
+
+    def __init__(
+        self,
+        *,
+        received: _builtins.int = ...,
+        created: _builtins.int = ...,
+        updated: _builtins.int = ...,
+        unchanged: _builtins.int = ...,
+        rejected: _builtins.int = ...,
+        rejections: _abc.Iterable[Global___StreamRejection] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "received", b"received", "rejected", b"rejected", "rejections", b"rejections", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamRegistrationsResponse: _TypeAlias = StreamRegistrationsResponse  # noqa: Y015
+
+@_typing.final
+class StreamRejection(_message.Message):
+    """What is wrong with a registration of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    ERROR_REASON_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_FIELD_NUMBER: _builtins.int
+    ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Its place in the stream, from 1."""
+    error_reason: _builtins.str
+    error_field: _builtins.str
+    error_message: _builtins.str
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        error_reason: _builtins.str = ...,
+        error_field: _builtins.str = ...,
+        error_message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_field", b"error_field", "error_message", b"error_message", "error_reason", b"error_reason", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamRejection: _TypeAlias = StreamRejection  # noqa: Y015
+
+@_typing.final
+class ListRegistrationVersionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRATION_ID_FIELD_NUMBER: _builtins.int
+    registration_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        registration_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["registration_id", b"registration_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRegistrationVersionsRequest: _TypeAlias = ListRegistrationVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListRegistrationVersionsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegistrationVersion]:
+        """The newest first; the first is how it stands."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[Global___RegistrationVersion] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRegistrationVersionsResponse: _TypeAlias = ListRegistrationVersionsResponse  # noqa: Y015
+
+@_typing.final
+class RegistrationVersion(_message.Message):
+    """What a registration said for a while."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRATION_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_AT_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def registration(self) -> _resources_pb2.Registration: ...
+    @_builtins.property
+    def superseded_at(self) -> _timestamp_pb2.Timestamp:
+        """When another content replaced it; unset for how it stands."""
+
+    @_builtins.property
+    def changed_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The fields in which it differs from the one before it, such as `names` and `identifiers`; all that it told, for the
+        first.
+        """
+
+    def __init__(
+        self,
+        *,
+        registration: _resources_pb2.Registration | None = ...,
+        superseded_at: _timestamp_pb2.Timestamp | None = ...,
+        changed_fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["registration", b"registration", "superseded_at", b"superseded_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_fields", b"changed_fields", "registration", b"registration", "superseded_at", b"superseded_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegistrationVersion: _TypeAlias = RegistrationVersion  # noqa: Y015

@@ -209,6 +209,16 @@ class PatientIndexServiceStub:
                 request_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelRequest.SerializeToString,
                 response_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelResponse.FromString,
                 _registered_method=True)
+        self.StreamRegistrations = channel.stream_unary(
+                '/nhip.patient_index.v1.PatientIndexService/StreamRegistrations',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_service__pb2.StreamRegistrationsRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_service__pb2.StreamRegistrationsResponse.FromString,
+                _registered_method=True)
+        self.ListRegistrationVersions = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/ListRegistrationVersions',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_service__pb2.ListRegistrationVersionsRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_service__pb2.ListRegistrationVersionsResponse.FromString,
+                _registered_method=True)
 
 
 class PatientIndexServiceServicer:
@@ -219,7 +229,7 @@ class PatientIndexServiceServicer:
         """Registers a person at an organisation, or updates the registration with the same organisation and local number;
         the same content again changes nothing. Matches it and links it to a person when certain. Announces where it
         stands.
-        Fails with INVALID_ARGUMENT, reasons CITIZEN_ID_INVALID, BIRTH_DATE_INVALID, with the field; PERMISSION_DENIED,
+        Fails with INVALID_ARGUMENT, reasons CITIZEN_ID_INVALID, IDENTIFIER_INVALID, BIRTH_DATE_INVALID, with the field; PERMISSION_DENIED,
         reason ORGANIZATION_FOREIGN, when the caller may not register for that organisation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -502,6 +512,24 @@ class PatientIndexServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamRegistrations(self, request_iterator, context):
+        """Registers as many as come, in groups that are each kept when they are placed; a stream that breaks has lost nothing that
+        was kept, and sending it again changes nothing. Answers what became of all when the stream ends.
+        Fails as BatchRegister; what is wrong with single registrations is told in the answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRegistrationVersions(self, request, context):
+        """What a registration said before, and since when, the newest first: names, identifiers and all else, each change with its
+        moment. A citizen reads only their own.
+        Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PatientIndexServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -674,6 +702,16 @@ def add_PatientIndexServiceServicer_to_server(servicer, server):
                     servicer.AdoptModel,
                     request_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelRequest.FromString,
                     response_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelResponse.SerializeToString,
+            ),
+            'StreamRegistrations': grpc.stream_unary_rpc_method_handler(
+                    servicer.StreamRegistrations,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_service__pb2.StreamRegistrationsRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_service__pb2.StreamRegistrationsResponse.SerializeToString,
+            ),
+            'ListRegistrationVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRegistrationVersions,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_service__pb2.ListRegistrationVersionsRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_service__pb2.ListRegistrationVersionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1595,6 +1633,60 @@ class PatientIndexService:
             '/nhip.patient_index.v1.PatientIndexService/AdoptModel',
             nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelRequest.SerializeToString,
             nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamRegistrations(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/StreamRegistrations',
+            nhip_dot_patient__index_dot_v1_dot_service__pb2.StreamRegistrationsRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_service__pb2.StreamRegistrationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRegistrationVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/ListRegistrationVersions',
+            nhip_dot_patient__index_dot_v1_dot_service__pb2.ListRegistrationVersionsRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_service__pb2.ListRegistrationVersionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

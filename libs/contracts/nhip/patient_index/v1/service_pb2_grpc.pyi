@@ -41,7 +41,7 @@ class PatientIndexServiceStub:
     """Registers a person at an organisation, or updates the registration with the same organisation and local number;
     the same content again changes nothing. Matches it and links it to a person when certain. Announces where it
     stands.
-    Fails with INVALID_ARGUMENT, reasons CITIZEN_ID_INVALID, BIRTH_DATE_INVALID, with the field; PERMISSION_DENIED,
+    Fails with INVALID_ARGUMENT, reasons CITIZEN_ID_INVALID, IDENTIFIER_INVALID, BIRTH_DATE_INVALID, with the field; PERMISSION_DENIED,
     reason ORGANIZATION_FOREIGN, when the caller may not register for that organisation.
     """
     BatchRegister: _grpc.UnaryUnaryMultiCallable[_service_pb2.BatchRegisterRequest, _service_pb2.BatchRegisterResponse]
@@ -179,6 +179,16 @@ class PatientIndexServiceStub:
     goes back: flips that nobody judged meanwhile leave the queue.
     Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reason MODEL_UNAPPROVED.
     """
+    StreamRegistrations: _grpc.StreamUnaryMultiCallable[_service_pb2.StreamRegistrationsRequest, _service_pb2.StreamRegistrationsResponse]
+    """Registers as many as come, in groups that are each kept when they are placed; a stream that breaks has lost nothing that
+    was kept, and sending it again changes nothing. Answers what became of all when the stream ends.
+    Fails as BatchRegister; what is wrong with single registrations is told in the answer.
+    """
+    ListRegistrationVersions: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListRegistrationVersionsRequest, _service_pb2.ListRegistrationVersionsResponse]
+    """What a registration said before, and since when, the newest first: names, identifiers and all else, each change with its
+    moment. A citizen reads only their own.
+    Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN.
+    """
 
 @_typing.type_check_only
 class PatientIndexServiceAsyncStub(PatientIndexServiceStub):
@@ -189,7 +199,7 @@ class PatientIndexServiceAsyncStub(PatientIndexServiceStub):
     """Registers a person at an organisation, or updates the registration with the same organisation and local number;
     the same content again changes nothing. Matches it and links it to a person when certain. Announces where it
     stands.
-    Fails with INVALID_ARGUMENT, reasons CITIZEN_ID_INVALID, BIRTH_DATE_INVALID, with the field; PERMISSION_DENIED,
+    Fails with INVALID_ARGUMENT, reasons CITIZEN_ID_INVALID, IDENTIFIER_INVALID, BIRTH_DATE_INVALID, with the field; PERMISSION_DENIED,
     reason ORGANIZATION_FOREIGN, when the caller may not register for that organisation.
     """
     BatchRegister: _aio.UnaryUnaryMultiCallable[_service_pb2.BatchRegisterRequest, _service_pb2.BatchRegisterResponse]  # type: ignore[assignment]
@@ -327,6 +337,16 @@ class PatientIndexServiceAsyncStub(PatientIndexServiceStub):
     goes back: flips that nobody judged meanwhile leave the queue.
     Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reason MODEL_UNAPPROVED.
     """
+    StreamRegistrations: _aio.StreamUnaryMultiCallable[_service_pb2.StreamRegistrationsRequest, _service_pb2.StreamRegistrationsResponse]  # type: ignore[assignment]
+    """Registers as many as come, in groups that are each kept when they are placed; a stream that breaks has lost nothing that
+    was kept, and sending it again changes nothing. Answers what became of all when the stream ends.
+    Fails as BatchRegister; what is wrong with single registrations is told in the answer.
+    """
+    ListRegistrationVersions: _aio.UnaryUnaryMultiCallable[_service_pb2.ListRegistrationVersionsRequest, _service_pb2.ListRegistrationVersionsResponse]  # type: ignore[assignment]
+    """What a registration said before, and since when, the newest first: names, identifiers and all else, each change with its
+    moment. A citizen reads only their own.
+    Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN.
+    """
 
 class PatientIndexServiceServicer(metaclass=_abc_1.ABCMeta):
     """Registrations, matching, and the person behind several registrations."""
@@ -340,7 +360,7 @@ class PatientIndexServiceServicer(metaclass=_abc_1.ABCMeta):
         """Registers a person at an organisation, or updates the registration with the same organisation and local number;
         the same content again changes nothing. Matches it and links it to a person when certain. Announces where it
         stands.
-        Fails with INVALID_ARGUMENT, reasons CITIZEN_ID_INVALID, BIRTH_DATE_INVALID, with the field; PERMISSION_DENIED,
+        Fails with INVALID_ARGUMENT, reasons CITIZEN_ID_INVALID, IDENTIFIER_INVALID, BIRTH_DATE_INVALID, with the field; PERMISSION_DENIED,
         reason ORGANIZATION_FOREIGN, when the caller may not register for that organisation.
         """
 
@@ -675,6 +695,28 @@ class PatientIndexServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lets a model decide from now on; what was decided stays. Flips of its shadow run go to review. Adopting the previous one
         goes back: flips that nobody judged meanwhile leave the queue.
         Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reason MODEL_UNAPPROVED.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamRegistrations(
+        self,
+        request_iterator: _MaybeAsyncIterator[_service_pb2.StreamRegistrationsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.StreamRegistrationsResponse, _abc.Awaitable[_service_pb2.StreamRegistrationsResponse]]:
+        """Registers as many as come, in groups that are each kept when they are placed; a stream that breaks has lost nothing that
+        was kept, and sending it again changes nothing. Answers what became of all when the stream ends.
+        Fails as BatchRegister; what is wrong with single registrations is told in the answer.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRegistrationVersions(
+        self,
+        request: _service_pb2.ListRegistrationVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.ListRegistrationVersionsResponse, _abc.Awaitable[_service_pb2.ListRegistrationVersionsResponse]]:
+        """What a registration said before, and since when, the newest first: names, identifiers and all else, each change with its
+        moment. A citizen reads only their own.
+        Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN.
         """
 
 def add_PatientIndexServiceServicer_to_server(servicer: PatientIndexServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
