@@ -1,11 +1,18 @@
 """`nhip linkage`: linking registrations away from the platform, and what it is measured on."""
 
+import asyncio
 import time
+from collections import Counter
 from pathlib import Path
 
 import click
+import grpc
+import httpx
+from nhip.patient_index.v1 import service_pb2_grpc
 
 from tools.nhip.context import Context, pass_context
+from tools.nhip.home import Home
+from tools.nhip.journey.session import program_login
 from tools.thaibench import Ids, Level, Plan, write
 
 
@@ -107,3 +114,47 @@ def batch(
         f"{made.registrations:,} registrations are {made.persons:,} persons: {made.links:,} pairs joined, "
         f"{made.reviews:,} to be judged"
     )
+
+
+@linkage.command(short_help="Bring what a batch joined into the index.")
+@click.argument("job", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--client-id", default="index-steward", show_default=True, help="A program that may link; its secret lies here."
+)
+@pass_context
+def load(context: Context, job: Path, client_id: str) -> None:
+    """Brings the persons of a finished batch into the running platform's index, as decisions that can be taken back.
+
+    What somebody unlinked, split or ordained stays as it is. The same again changes nothing; killed, it goes on.
+
+    \b
+    Examples:
+      nhip linkage load build/job
+    """  # noqa: D301 click's mark of a paragraph that keeps its lines
+    # The extra `linkage`, which the other commands do without.
+    from tools.linkage.batch import loading  # noqa: PLC0415
+
+    edge = context.edge_url()
+    program = Home(context.home).client(client_id)
+    login = program_login(program.client_id, program.client_secret, "PURPOSE_OF_USE_OPERATIONS")
+    answer = httpx.post(f"{edge}/oauth2/token", data=login, trust_env=False)
+    if answer.is_error:
+        context.fail(f"{client_id} is given no token: {answer.text}")
+    token = str(answer.json()["access_token"])
+    address = context.state.services["patient_index"].address
+
+    async def send() -> Counter[str]:
+        async with grpc.aio.insecure_channel(address) as channel:
+            stub = service_pb2_grpc.PatientIndexServiceStub(channel)
+            return await loading.load(stub, (("authorization", f"Bearer {token}"),), job, report)
+
+    def report(done: int, of: int) -> None:
+        if done % 1000 < loading.CONCURRENT:
+            click.echo(f"{done:,} of {of:,} persons", err=True)
+
+    try:
+        outcomes = asyncio.run(send())
+    except grpc.aio.AioRpcError as error:
+        context.fail(f"the index did not answer: {error.details()}; the same command goes on")
+    for outcome, count in sorted(outcomes.items()):
+        click.echo(f"{count:,} links {outcome}")
