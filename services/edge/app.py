@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from services.edge import oauth
 from services.edge.asgi import Receive, Reply, Request, Scope, Send, send_reply
+from services.edge.cds import service as cds
 from services.edge.faults import Refusal, fault_of, unexpected
 from services.edge.fhir.outcome import refusal
 from services.edge.fhir.service import Fhir
@@ -70,9 +71,12 @@ class Edge:
     async def _answer(self, request: Request) -> Reply:
         path: str = request.scope["path"]
         is_fhir = path.startswith(FHIR) and path[len(FHIR) : len(FHIR) + 1] in {"", "/"}
+        is_cds = path == cds.PATH or path.startswith(f"{cds.PATH}/")
         try:
             if is_fhir and path != FHIR + SMART:
                 return await self._fhir.answer(request)
+            if is_cds:
+                return await cds.answer(self._upstream, request, request.segments[1:])
             if path.startswith("/v1/"):
                 return await self._transcoder.handle(request)
             return await self._other(request, path)
@@ -81,7 +85,11 @@ class Edge:
             if fault is None:
                 log.exception("%s %s failed for an unknown reason", request.method, request.route)
                 fault = unexpected()
-            return refusal(fault) if is_fhir else problem(fault, request.trace_id)
+            reply = refusal(fault) if is_fhir else problem(fault, request.trace_id)
+            if is_cds:
+                # A browser shows a page an answer only with these, and an error is one.
+                reply.headers.extend(cds.CORS)
+            return reply
 
     async def _other(self, request: Request, path: str) -> Reply:
         verb = "GET" if request.method == "HEAD" else request.method

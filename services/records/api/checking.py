@@ -13,9 +13,10 @@ from libs.fhir.body import Json
 from libs.fhir.references import parse_local
 from libs.runtime.call import Call
 from services.records.api import filing
-from services.records.api.ground import UseCases
+from services.records.api.ground import UseCases, require_organization
 from services.records.api.reading import require_seen
 from services.records.model import Allergy, Stored
+from services.records.rules import errors
 from services.records.rules.allergies import codings_of, is_active, substances_of
 from services.records.rules.checking import (
     Finding,
@@ -29,7 +30,11 @@ from services.records.rules.checking import (
     with_atc,
 )
 from services.records.rules.orders import drugs_of
-from services.records.store import resources, therapies
+from services.records.store import feedback, resources, therapies
+
+Known = tuple[str, str, Json]
+_TAKEN = frozenset({"MedicationRequest", "MedicationStatement"})
+_GIVEN = frozenset({*_TAKEN, "AllergyIntolerance", "Medication"})
 
 
 class DecisionApi(UseCases):
@@ -43,25 +48,51 @@ class DecisionApi(UseCases):
             if not call.caller.scopes.allow_fhir(needed, "r"):
                 raise PermissionDeniedError("SCOPE_MISSING", f"the token does not grant r on {needed}")
         orders = [_parsed(body, index) for index, body in enumerate(request.orders)]
+        given = [_given(body, index) for index, body in enumerate(request.given)]
+        wanted = [one for one in therapies.HELD_AGAINST if one not in request.given_types]
         now = self.clock()
         async with self.database.reading(snapshot=True) as reader:
-            stored = await therapies.on_record(reader, call.caller, now, request.registration_id)
-            if not any(one.type == "Patient" for one in stored):
-                found = await resources.read(reader, call.caller, now, "Patient", request.registration_id)
-                require_seen(found, call, "Patient")
-            findings = await check(reader, call.caller, now, orders, stored)
+            stored: list[Stored] = []
+            if wanted:
+                stored = await self._on_record(reader, call, request.registration_id, wanted)
+            known = [(f"{one.type}/{one.id}", one.registration_id, therapies.body_of(one)) for one in stored]
+            known += [(f"{one['resourceType']}/{one.get('id', '')}", "", one) for one in given]
+            findings = await check(reader, call.caller, now, orders, known)
         for one in stored:
             filing.touch(call, one)
         return decisions_pb2.CheckOrdersResponse(findings=[_message(one) for one in findings])
 
+    async def _on_record(self, reader: Reader, call: Call, registration_id: str, types: Sequence[str]) -> list[Stored]:
+        """Raises NotFoundError, reason RESOURCE_UNKNOWN, where there is no such Patient for the caller."""
+        if not registration_id:
+            raise errors.resource_unknown("Patient")
+        stored = await therapies.on_record(reader, call.caller, self.clock(), registration_id, types)
+        if not any(one.type == "Patient" for one in stored):
+            found = await resources.read(reader, call.caller, self.clock(), "Patient", registration_id)
+            require_seen(found, call, "Patient")
+        return stored
+
+    async def RecordFeedback(
+        self, request: decisions_pb2.RecordFeedbackRequest, call: Call
+    ) -> decisions_pb2.RecordFeedbackResponse:
+        """Each once."""
+        require_organization(call.caller)
+        now = self.clock()
+        async with self.database.writing(call) as writer:
+            kept = [
+                await feedback.record(writer, request.service, call.caller.organization_id, one, now)
+                for one in request.feedback
+            ]
+            return await writer.answer(decisions_pb2.RecordFeedbackResponse(recorded=sum(kept)))
+
 
 async def check(
-    reader: Reader, caller: Caller, seen_at: datetime, orders: Sequence[Json], stored: Sequence[Stored]
+    reader: Reader, caller: Caller, seen_at: datetime, orders: Sequence[Json], bodies: Sequence[Known]
 ) -> list[Finding]:
-    """What speaks against orders of one person of whom this is on record."""
-    bodies = [(f"{one.type}/{one.id}", one.registration_id, therapies.body_of(one)) for one in stored]
-    taken = [(key, body) for key, _, body in bodies if key.startswith("Medication") and is_current(body)]
-    medications = await _medications(reader, caller, seen_at, [*orders, *(body for _, body in taken)])
+    """What speaks against orders of one person of whom this is on record: key, registration and body of each."""
+    taken = [(key, body) for key, _, body in bodies if key.partition("/")[0] in _TAKEN and is_current(body)]
+    given = {key: body for key, _, body in bodies if key.startswith("Medication/")}
+    medications = given | await _medications(reader, caller, seen_at, [*orders, *(body for _, body in taken)])
     raw_orders = [Therapy(_key(one), tuple(_drugs(one, medications))) for one in orders]
     raw_taken = [Therapy(key, tuple(_drugs(body, medications))) for key, body in taken]
     allergies = [
@@ -117,6 +148,17 @@ def _parsed(body: bytes, index: int) -> Json:
         where, message = f"orders[{index}]", "a MedicationRequest belongs here"
         raise InvalidArgumentError("RESOURCE_INVALID", message, fields=[FieldViolation(where, "invalid", message)])
     return order
+
+
+def _given(body: bytes, index: int) -> Json:
+    try:
+        resource = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        resource = None
+    if not isinstance(resource, dict) or resource.get("resourceType") not in _GIVEN:
+        where, message = f"given[{index}]", f"one of {', '.join(sorted(_GIVEN))} belongs here"
+        raise InvalidArgumentError("RESOURCE_INVALID", message, fields=[FieldViolation(where, "invalid", message)])
+    return resource
 
 
 def _message(one: Finding) -> decisions_pb2.Finding:

@@ -32,10 +32,11 @@ INTERACTIONS = Statement(
 )
 
 
-async def on_record(reader: Reader, caller: Caller, seen_at: datetime, registration_id: str) -> list[Stored]:
+async def on_record(
+    reader: Reader, caller: Caller, seen_at: datetime, registration_id: str, types: Sequence[str] = HELD_AGAINST
+) -> list[Stored]:
     """The person's allergies and drugs, as far as the caller may see them; the Patient first, who says that there is one."""
-    types = ("Patient", *HELD_AGAINST)
-    found = await compartment.newest(reader, caller, seen_at, registration_id, types)
+    found = await compartment.newest(reader, caller, seen_at, registration_id, ("Patient", *types))
     return [one for one in found if one.operation is not Operation.DELETE]
 
 

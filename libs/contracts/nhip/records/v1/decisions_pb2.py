@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from nhip.options.v1 import options_pb2 as nhip_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fnhip/records/v1/decisions.proto\x12\x0fnhip.records.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1dnhip/options/v1/options.proto\"k\n\x12\x43heckOrdersRequest\x12\x35\n\x0fregistration_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9.-]{1,64}$\x12\x1e\n\x06orders\x18\x02 \x03(\x0c\x42\x0e\xbaH\x07\x92\x01\x04\x08\x01\x10\x32\x98\xc2\x18\x01\"A\n\x13\x43heckOrdersResponse\x12*\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x18.nhip.records.v1.Finding\"\xcf\x01\n\x07\x46inding\x12\r\n\x05order\x18\x01 \x01(\x05\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.nhip.records.v1.FindingKind\x12\x10\n\x08severity\x18\x03 \x01(\t\x12\x12\n\nis_refused\x18\x04 \x01(\x08\x12\x16\n\x08resource\x18\x05 \x01(\tB\x04\x98\xc2\x18\x01\x12\r\n\x05group\x18\x06 \x01(\t\x12\x15\n\x07text_en\x18\x07 \x01(\tB\x04\x98\xc2\x18\x01\x12\x15\n\x07text_th\x18\x08 \x01(\tB\x04\x98\xc2\x18\x01\x12\x0e\n\x06source\x18\t \x01(\t*\x7f\n\x0b\x46indingKind\x12\x1c\n\x18\x46INDING_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46INDING_KIND_ALLERGY\x10\x01\x12\x1a\n\x16\x46INDING_KIND_DUPLICATE\x10\x02\x12\x1c\n\x18\x46INDING_KIND_INTERACTION\x10\x03\x32\x8f\x01\n\x0f\x44\x65\x63isionService\x12|\n\x0b\x43heckOrders\x12#.nhip.records.v1.CheckOrdersRequest\x1a$.nhip.records.v1.CheckOrdersResponse\"\"\x90\x02\x01\xca\xc1\x18\x1b\n\x02\x08\x02\x12\x13\x08\x06\x1a\x0fregistration_id\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fnhip/records/v1/decisions.proto\x12\x0fnhip.records.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1dnhip/options/v1/options.proto\"\xab\x01\n\x12\x43heckOrdersRequest\x12\x38\n\x0fregistration_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^([A-Za-z0-9.-]{1,64})?$\x12\x1e\n\x06orders\x18\x02 \x03(\x0c\x42\x0e\xbaH\x07\x92\x01\x04\x08\x01\x10\x32\x98\xc2\x18\x01\x12\x1c\n\x05given\x18\x03 \x03(\x0c\x42\r\xbaH\x06\x92\x01\x03\x10\xe8\x07\x98\xc2\x18\x01\x12\x1d\n\x0bgiven_types\x18\x04 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\n\"A\n\x13\x43heckOrdersResponse\x12*\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x18.nhip.records.v1.Finding\"\xcf\x01\n\x07\x46inding\x12\r\n\x05order\x18\x01 \x01(\x05\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.nhip.records.v1.FindingKind\x12\x10\n\x08severity\x18\x03 \x01(\t\x12\x12\n\nis_refused\x18\x04 \x01(\x08\x12\x16\n\x08resource\x18\x05 \x01(\tB\x04\x98\xc2\x18\x01\x12\r\n\x05group\x18\x06 \x01(\t\x12\x15\n\x07text_en\x18\x07 \x01(\tB\x04\x98\xc2\x18\x01\x12\x15\n\x07text_th\x18\x08 \x01(\tB\x04\x98\xc2\x18\x01\x12\x0e\n\x06source\x18\t \x01(\t\"\x89\x01\n\x15RecordFeedbackRequest\x12\x1a\n\x07service\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x37\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x02 \x03(\x0b\x32\x19.nhip.records.v1.FeedbackB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\x12\x1b\n\nrequest_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\xc6\x01\n\x08\x46\x65\x65\x64\x62\x61\x63k\x12\x17\n\x04\x63\x61rd\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12,\n\x07outcome\x18\x02 \x01(\tB\x1b\xbaH\x18r\x16R\x08\x61\x63\x63\x65ptedR\noverridden\x12\x1d\n\x0bsuggestions\x18\x03 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x17\n\x06reason\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1d\n\x07\x63omment\x18\x05 \x01(\tB\x0c\xbaH\x05r\x03\x18\xd0\x0f\x98\xc2\x18\x01\x12\x1c\n\x0boccurred_at\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18(\"*\n\x16RecordFeedbackResponse\x12\x10\n\x08recorded\x18\x01 \x01(\r*\x7f\n\x0b\x46indingKind\x12\x1c\n\x18\x46INDING_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46INDING_KIND_ALLERGY\x10\x01\x12\x1a\n\x16\x46INDING_KIND_DUPLICATE\x10\x02\x12\x1c\n\x18\x46INDING_KIND_INTERACTION\x10\x03\x32\x85\x02\n\x0f\x44\x65\x63isionService\x12|\n\x0b\x43heckOrders\x12#.nhip.records.v1.CheckOrdersRequest\x1a$.nhip.records.v1.CheckOrdersResponse\"\"\x90\x02\x01\xca\xc1\x18\x1b\n\x02\x08\x02\x12\x13\x08\x06\x1a\x0fregistration_id\x18\x01\x12t\n\x0eRecordFeedback\x12&.nhip.records.v1.RecordFeedbackRequest\x1a\'.nhip.records.v1.RecordFeedbackResponse\"\x11\x90\x02\x02\xca\xc1\x18\n\n\x02\x08\x02\x12\x02\x08\x01\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,25 +34,55 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nhip.records.v1.decisions_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CHECKORDERSREQUEST'].fields_by_name['registration_id']._loaded_options = None
-  _globals['_CHECKORDERSREQUEST'].fields_by_name['registration_id']._serialized_options = b'\272H\031r\0272\025^[A-Za-z0-9.-]{1,64}$'
+  _globals['_CHECKORDERSREQUEST'].fields_by_name['registration_id']._serialized_options = b'\272H\034r\0322\030^([A-Za-z0-9.-]{1,64})?$'
   _globals['_CHECKORDERSREQUEST'].fields_by_name['orders']._loaded_options = None
   _globals['_CHECKORDERSREQUEST'].fields_by_name['orders']._serialized_options = b'\272H\007\222\001\004\010\001\0202\230\302\030\001'
+  _globals['_CHECKORDERSREQUEST'].fields_by_name['given']._loaded_options = None
+  _globals['_CHECKORDERSREQUEST'].fields_by_name['given']._serialized_options = b'\272H\006\222\001\003\020\350\007\230\302\030\001'
+  _globals['_CHECKORDERSREQUEST'].fields_by_name['given_types']._loaded_options = None
+  _globals['_CHECKORDERSREQUEST'].fields_by_name['given_types']._serialized_options = b'\272H\005\222\001\002\020\n'
   _globals['_FINDING'].fields_by_name['resource']._loaded_options = None
   _globals['_FINDING'].fields_by_name['resource']._serialized_options = b'\230\302\030\001'
   _globals['_FINDING'].fields_by_name['text_en']._loaded_options = None
   _globals['_FINDING'].fields_by_name['text_en']._serialized_options = b'\230\302\030\001'
   _globals['_FINDING'].fields_by_name['text_th']._loaded_options = None
   _globals['_FINDING'].fields_by_name['text_th']._serialized_options = b'\230\302\030\001'
+  _globals['_RECORDFEEDBACKREQUEST'].fields_by_name['service']._loaded_options = None
+  _globals['_RECORDFEEDBACKREQUEST'].fields_by_name['service']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_RECORDFEEDBACKREQUEST'].fields_by_name['feedback']._loaded_options = None
+  _globals['_RECORDFEEDBACKREQUEST'].fields_by_name['feedback']._serialized_options = b'\272H\007\222\001\004\010\001\020d'
+  _globals['_RECORDFEEDBACKREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RECORDFEEDBACKREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_FEEDBACK'].fields_by_name['card']._loaded_options = None
+  _globals['_FEEDBACK'].fields_by_name['card']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_FEEDBACK'].fields_by_name['outcome']._loaded_options = None
+  _globals['_FEEDBACK'].fields_by_name['outcome']._serialized_options = b'\272H\030r\026R\010acceptedR\noverridden'
+  _globals['_FEEDBACK'].fields_by_name['suggestions']._loaded_options = None
+  _globals['_FEEDBACK'].fields_by_name['suggestions']._serialized_options = b'\272H\005\222\001\002\0202'
+  _globals['_FEEDBACK'].fields_by_name['reason']._loaded_options = None
+  _globals['_FEEDBACK'].fields_by_name['reason']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_FEEDBACK'].fields_by_name['comment']._loaded_options = None
+  _globals['_FEEDBACK'].fields_by_name['comment']._serialized_options = b'\272H\005r\003\030\320\017\230\302\030\001'
+  _globals['_FEEDBACK'].fields_by_name['occurred_at']._loaded_options = None
+  _globals['_FEEDBACK'].fields_by_name['occurred_at']._serialized_options = b'\272H\004r\002\030('
   _globals['_DECISIONSERVICE'].methods_by_name['CheckOrders']._loaded_options = None
   _globals['_DECISIONSERVICE'].methods_by_name['CheckOrders']._serialized_options = b'\220\002\001\312\301\030\033\n\002\010\002\022\023\010\006\032\017registration_id\030\001'
-  _globals['_FINDINGKIND']._serialized_start=498
-  _globals['_FINDINGKIND']._serialized_end=625
-  _globals['_CHECKORDERSREQUEST']._serialized_start=112
-  _globals['_CHECKORDERSREQUEST']._serialized_end=219
-  _globals['_CHECKORDERSRESPONSE']._serialized_start=221
-  _globals['_CHECKORDERSRESPONSE']._serialized_end=286
-  _globals['_FINDING']._serialized_start=289
-  _globals['_FINDING']._serialized_end=496
-  _globals['_DECISIONSERVICE']._serialized_start=628
-  _globals['_DECISIONSERVICE']._serialized_end=771
+  _globals['_DECISIONSERVICE'].methods_by_name['RecordFeedback']._loaded_options = None
+  _globals['_DECISIONSERVICE'].methods_by_name['RecordFeedback']._serialized_options = b'\220\002\002\312\301\030\n\n\002\010\002\022\002\010\001\030\001'
+  _globals['_FINDINGKIND']._serialized_start=948
+  _globals['_FINDINGKIND']._serialized_end=1075
+  _globals['_CHECKORDERSREQUEST']._serialized_start=113
+  _globals['_CHECKORDERSREQUEST']._serialized_end=284
+  _globals['_CHECKORDERSRESPONSE']._serialized_start=286
+  _globals['_CHECKORDERSRESPONSE']._serialized_end=351
+  _globals['_FINDING']._serialized_start=354
+  _globals['_FINDING']._serialized_end=561
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_start=564
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_end=701
+  _globals['_FEEDBACK']._serialized_start=704
+  _globals['_FEEDBACK']._serialized_end=902
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_start=904
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_end=946
+  _globals['_DECISIONSERVICE']._serialized_start=1078
+  _globals['_DECISIONSERVICE']._serialized_end=1339
 # @@protoc_insertion_point(module_scope)

@@ -41,6 +41,11 @@ class DecisionServiceStub:
                 request_serializer=nhip_dot_records_dot_v1_dot_decisions__pb2.CheckOrdersRequest.SerializeToString,
                 response_deserializer=nhip_dot_records_dot_v1_dot_decisions__pb2.CheckOrdersResponse.FromString,
                 _registered_method=True)
+        self.RecordFeedback = channel.unary_unary(
+                '/nhip.records.v1.DecisionService/RecordFeedback',
+                request_serializer=nhip_dot_records_dot_v1_dot_decisions__pb2.RecordFeedbackRequest.SerializeToString,
+                response_deserializer=nhip_dot_records_dot_v1_dot_decisions__pb2.RecordFeedbackResponse.FromString,
+                _registered_method=True)
 
 
 class DecisionServiceServicer:
@@ -58,6 +63,13 @@ class DecisionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordFeedback(self, request, context):
+        """Keeps what prescribers did with advice, so that advice that nobody takes is found. The same again changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DecisionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -65,6 +77,11 @@ def add_DecisionServiceServicer_to_server(servicer, server):
                     servicer.CheckOrders,
                     request_deserializer=nhip_dot_records_dot_v1_dot_decisions__pb2.CheckOrdersRequest.FromString,
                     response_serializer=nhip_dot_records_dot_v1_dot_decisions__pb2.CheckOrdersResponse.SerializeToString,
+            ),
+            'RecordFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordFeedback,
+                    request_deserializer=nhip_dot_records_dot_v1_dot_decisions__pb2.RecordFeedbackRequest.FromString,
+                    response_serializer=nhip_dot_records_dot_v1_dot_decisions__pb2.RecordFeedbackResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -96,6 +113,33 @@ class DecisionService:
             '/nhip.records.v1.DecisionService/CheckOrders',
             nhip_dot_records_dot_v1_dot_decisions__pb2.CheckOrdersRequest.SerializeToString,
             nhip_dot_records_dot_v1_dot_decisions__pb2.CheckOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.records.v1.DecisionService/RecordFeedback',
+            nhip_dot_records_dot_v1_dot_decisions__pb2.RecordFeedbackRequest.SerializeToString,
+            nhip_dot_records_dot_v1_dot_decisions__pb2.RecordFeedbackResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class DecisionServiceStub:
     Fails with NOT_FOUND, reason RESOURCE_UNKNOWN, for a registration whose Patient the caller may not see;
     PERMISSION_DENIED, reason SCOPE_MISSING; INVALID_ARGUMENT, reason RESOURCE_INVALID, naming the order.
     """
+    RecordFeedback: _grpc.UnaryUnaryMultiCallable[_decisions_pb2.RecordFeedbackRequest, _decisions_pb2.RecordFeedbackResponse]
+    """Keeps what prescribers did with advice, so that advice that nobody takes is found. The same again changes nothing."""
 
 @_typing.type_check_only
 class DecisionServiceAsyncStub(DecisionServiceStub):
@@ -55,6 +57,8 @@ class DecisionServiceAsyncStub(DecisionServiceStub):
     Fails with NOT_FOUND, reason RESOURCE_UNKNOWN, for a registration whose Patient the caller may not see;
     PERMISSION_DENIED, reason SCOPE_MISSING; INVALID_ARGUMENT, reason RESOURCE_INVALID, naming the order.
     """
+    RecordFeedback: _aio.UnaryUnaryMultiCallable[_decisions_pb2.RecordFeedbackRequest, _decisions_pb2.RecordFeedbackResponse]  # type: ignore[assignment]
+    """Keeps what prescribers did with advice, so that advice that nobody takes is found. The same again changes nothing."""
 
 class DecisionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Advice about orders. It tells of what the caller may see, as reads do: an allergy that the person does not share is not
@@ -72,5 +76,13 @@ class DecisionServiceServicer(metaclass=_abc_1.ABCMeta):
         Fails with NOT_FOUND, reason RESOURCE_UNKNOWN, for a registration whose Patient the caller may not see;
         PERMISSION_DENIED, reason SCOPE_MISSING; INVALID_ARGUMENT, reason RESOURCE_INVALID, naming the order.
         """
+
+    @_abc_1.abstractmethod
+    def RecordFeedback(
+        self,
+        request: _decisions_pb2.RecordFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_decisions_pb2.RecordFeedbackResponse, _abc.Awaitable[_decisions_pb2.RecordFeedbackResponse]]:
+        """Keeps what prescribers did with advice, so that advice that nobody takes is found. The same again changes nothing."""
 
 def add_DecisionServiceServicer_to_server(servicer: DecisionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
