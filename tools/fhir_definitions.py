@@ -80,6 +80,8 @@ class Structures:
         self._codes = codes
         self.rows: dict[str, list[list[Any]]] = {}
         self.value_sets: dict[str, dict[str, list[str]]] = {}
+        # Type or backbone path → the elements that a summary shows.
+        self.summaries: dict[str, list[str]] = {}
 
     def add(self, definition: Json) -> None:
         """Adds a type and its backbone elements."""
@@ -90,6 +92,8 @@ class Structures:
             parent, _, name = element["path"].rpartition(".")
             types = self._types(element, parents)
             row = [name, element["min"], element["max"] != "1", types]
+            if element.get("isSummary") and definition["kind"] == "resource":
+                self.summaries.setdefault(parent, []).append(name)
             codes, targets = self._bound(element), _targets(element)
             if codes or targets:
                 row.append(codes)
@@ -167,8 +171,12 @@ def _targets(element: Json) -> list[str]:
 
 
 def _searches(definitions: list[Json]) -> dict[str, list[list[Any]]]:
-    """Type → rows: [name, type, expression narrowed to the resource type, targets]."""
+    """Type → rows: [name, type, expression narrowed to the resource type, targets, parts of a composite].
+
+    A part is [type, expression].
+    """
     searches: dict[str, list[list[Any]]] = {}
+    kinds = {one["url"]: one["type"] for one in definitions}
     for one in definitions:
         for resource_type in one["base"]:
             row = [one["code"], one["type"], _narrowed(one.get("expression", ""), resource_type)]
@@ -176,6 +184,8 @@ def _searches(definitions: list[Json]) -> dict[str, list[list[Any]]]:
             # A reference to anything needs no list of everything.
             if targets and len(targets) < MANY_TARGETS:
                 row.append(targets)
+            if one.get("component"):
+                row += [[], [[kinds[part["definition"]], part["expression"]] for part in one["component"]]]
             searches.setdefault(resource_type, []).append(row)
     return {name: sorted(rows) for name, rows in sorted(searches.items())}
 
@@ -183,6 +193,8 @@ def _searches(definitions: list[Json]) -> dict[str, list[list[Any]]]:
 def _narrowed(expression: str, resource_type: str) -> str:
     """Of a union over many types, the terms of one."""
     terms = [term.strip() for term in expression.split("|")]
+    # One parameter of the specification leaves the type away.
+    terms = [f"{resource_type}.{term}" if term.isalpha() and term.islower() else term for term in terms]
     own = [term for term in terms if term.lstrip("(").split(".")[0].split(" ")[0] == resource_type]
     return " | ".join(own)
 
@@ -208,6 +220,7 @@ def main(folder: Path) -> None:
         "resources": sorted(resources),
         "structures": dict(sorted(structures.rows.items())),
         "codes": dict(sorted(structures.value_sets.items())),
+        "summaries": dict(sorted(structures.summaries.items())),
         "searches": _searches(_resources(folder / "search-parameters.json")),
         "patient_compartment": {one["code"]: one["param"] for one in compartment["resource"] if one.get("param")},
     }

@@ -52,6 +52,8 @@ class SearchRow:
     kind: str
     expression: str
     targets: tuple[str, ...]
+    # Of a composite: (kind, expression from its own element) of each part.
+    parts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Definitions:
     structures: Mapping[str, tuple[Element, ...]]
     # Value set → system → codes.
     value_sets: Mapping[str, Mapping[str, frozenset[str]]]
+    # Resource type or backbone path → the elements that a summary shows, as they are named there.
+    summaries: Mapping[str, frozenset[str]]
     # Resource type → its search parameters, without those that all types have.
     searches: Mapping[str, tuple[SearchRow, ...]]
     # Resource type → the search parameters that place it in a patient's compartment.
@@ -97,6 +101,7 @@ def definitions() -> Definitions:
                 for name, systems in table["codes"].items()
             }
         ),
+        summaries=MappingProxyType({name: frozenset(names) for name, names in table["summaries"].items()}),
         searches=MappingProxyType(
             {name: tuple(_search(row) for row in rows) for name, rows in table["searches"].items()}
         ),
@@ -119,8 +124,9 @@ def rules() -> Mapping[str, tuple[Rule, ...]]:
 
 
 def _search(row: Sequence[Any]) -> SearchRow:
-    name, kind, expression, *targets = row
-    return SearchRow(name, kind, expression, tuple(targets[0]) if targets else ())
+    name, kind, expression, *rest = row
+    parts = rest[1] if len(rest) > 1 else ()
+    return SearchRow(name, kind, expression, tuple(rest[0]) if rest else (), tuple((one[0], one[1]) for one in parts))
 
 
 def _element(row: Sequence[Any]) -> Element:

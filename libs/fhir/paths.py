@@ -1,7 +1,8 @@
 """The part of FHIRPath that the search parameters of the specification are written in, compiled to walks over JSON.
 
-Understood: `Type.a.b`, unions with `|`, `(x as T)`, `.as(T)`, `.ofType(T)`, `.where(resolve() is T)`,
-`.where(name='value')`. A choice element (`value[x]`) becomes the JSON names of its types.
+Understood: `Type.a.b`, `a[0]`, unions with `|`, `(x as T)`, `.as(T)`, `.ofType(T)`, `.where(resolve() is T)`,
+`.where(name='value')`. A choice element (`value[x]`) becomes the JSON names of its types. Of a composite's parts the
+expressions begin at the element that the composite is of.
 """
 
 import re
@@ -11,7 +12,7 @@ from typing import Any
 
 from libs.fhir.definitions import Element, definitions
 
-_TOKEN = re.compile(r"\s*(?:([A-Za-z_][A-Za-z0-9_-]*)|'([^']*)'|([().|=\[\]]))")
+_TOKEN = re.compile(r"\s*(?:(%?[A-Za-z_][A-Za-z0-9_-]*|[0-9]+)|'([^']*)'|([().|=\[\]]))")
 
 
 class PathError(ValueError):
@@ -43,6 +44,8 @@ class Step:
 
     key: str
     condition: Condition | None = None
+    # Of a list only this one; -1 for all.
+    index: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +65,47 @@ class Walk:
             for one in found:
                 child = one.get(step.key) if type(one) is dict else None
                 if type(child) is list:
-                    below.extend(child)
+                    below.extend(child if step.index < 0 else child[step.index : step.index + 1])
                 elif child is not None:
                     below.append(child)
             condition = step.condition
             found = below if condition is None else [one for one in below if condition.holds(one)]
         return found
 
+    @property
+    def path(self) -> str:
+        """The JSON names on the way, and what is asked of them; without what a reference points at."""
+        return ".".join(_text(step) for step in self.steps)
 
-def compile_path(expression: str, resource_type: str) -> tuple[Walk, ...]:
-    """The walks of an expression over resources of a type. Raises PathError."""
-    reader = _Reader(expression, resource_type)
+    @property
+    def json_path(self) -> str:
+        """The way as SQL/JSON writes it, strict on nothing: `$.telecom[*]?(@.system == "phone").value`."""
+        return "$" + "".join(_json_text(step) for step in self.steps)
+
+
+def _text(step: Step) -> str:
+    condition = step.condition
+    asked = f"[{condition.name}={condition.value}]" if condition is not None and condition.name else ""
+    return f"{step.key}{asked}" if step.index < 0 else f"{step.key}[{step.index}]{asked}"
+
+
+def _json_text(step: Step) -> str:
+    found = f'."{step.key}"[{"*" if step.index < 0 else step.index}]'
+    condition = step.condition
+    if condition is None:
+        return found
+    if condition.name:
+        return f'{found}?(@."{condition.name}" == "{condition.value}")'
+    kind = condition.value
+    return f'{found}?(@."type" == "{kind}" || @."reference" like_regex "(^|/){kind}/")'
+
+
+def compile_path(expression: str, resource_type: str, base: Walk | None = None) -> tuple[Walk, ...]:
+    """The walks of an expression over resources of a type; with `base`, from the elements that it leads to.
+
+    Raises PathError.
+    """
+    reader = _Reader(expression, resource_type, base)
     walks = list(reader.term())
     while reader.take("|"):
         walks.extend(reader.term())
@@ -84,8 +117,9 @@ def compile_path(expression: str, resource_type: str) -> tuple[Walk, ...]:
 class _Reader:
     """Reads an expression from left to right, keeping where each way through the type has come to."""
 
-    def __init__(self, expression: str, resource_type: str) -> None:
+    def __init__(self, expression: str, resource_type: str, base: Walk | None) -> None:
         self._type = resource_type
+        self._base = base
         self._expression = expression
         self._tokens = list(self._split(expression))
         self._at = 0
@@ -106,13 +140,29 @@ class _Reader:
                 walks = self._cast(walks, self._next())
             self._expect(")")
         else:
-            root = self._next()
-            if root not in {self._type, "Resource", "DomainResource"}:
-                raise PathError(self._expression)
-            walks = (Walk((), self._type),)
-        while self.take("."):
-            walks = self._member(walks, self._next())
-        return walks
+            walks = self._root(self._next())
+        while True:
+            if self.take("."):
+                walks = self._member(walks, self._next())
+            elif self.take("["):
+                walks = self._indexed(walks, self._next())
+            else:
+                return walks
+
+    def _root(self, name: str) -> tuple[Walk, ...]:
+        if self._base is not None and name != "%resource":
+            return self._member((replace(self._base, steps=()),), name)
+        if name not in {self._type, "Resource", "DomainResource", "%resource"}:
+            raise PathError(self._expression)
+        return (Walk((), self._type),)
+
+    def _indexed(self, walks: tuple[Walk, ...], number: str) -> tuple[Walk, ...]:
+        self._expect("]")
+        if not number.isdigit():
+            raise PathError(self._expression)
+        return tuple(
+            replace(walk, steps=(*walk.steps[:-1], replace(walk.steps[-1], index=int(number)))) for walk in walks
+        )
 
     def _member(self, walks: tuple[Walk, ...], name: str) -> tuple[Walk, ...]:
         if not self.take("("):
@@ -148,7 +198,9 @@ class _Reader:
                 yield Walk((*walk.steps, Step(key)), type_name.removeprefix("@"), element.value_set)
 
     def _cast(self, walks: tuple[Walk, ...], name: str) -> tuple[Walk, ...]:
-        return tuple(walk for walk in walks if walk.type == name)
+        # Some expressions write a primitive's name as a class's: DateTime.
+        wanted = {name, name[:1].lower() + name[1:]}
+        return tuple(walk for walk in walks if walk.type in wanted)
 
     def _next(self) -> str:
         if self.at_end():

@@ -1,5 +1,7 @@
 """Wiring of records: `python -m services.records serve | migrate`."""
 
+from functools import partial
+
 from nhip.records.v1 import decisions_pb2, person_pb2, service_pb2, terminology_pb2
 
 from libs.feed.follower import Subscription
@@ -13,6 +15,7 @@ from services.records.api.ground import FEED, Means
 from services.records.api.person import PersonRecordsApi
 from services.records.api.terminology import TerminologyApi
 from services.records.model import Policy
+from services.records.reindexing import keep_indexed
 
 # Names of NHIP_FHIR_POLICY → what they switch on.
 _POLICIES = {
@@ -39,6 +42,7 @@ async def build(ground: Ground) -> Assembly:
             terminology_pb2.DESCRIPTOR.services_by_name["TerminologyService"]: TerminologyApi(means),
             decisions_pb2.DESCRIPTOR.services_by_name["DecisionService"]: DecisionApi(means),
         },
+        background=[partial(keep_indexed, ground.database)],
         feeds=[Feed(FEED, feeds.records_snapshot)],
         subscriptions=[
             Subscription(

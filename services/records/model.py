@@ -124,11 +124,25 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class DateEntry:
-    """A date parameter's span in the index."""
+    """A date's span in the index."""
 
-    parameter: str
+    # Where it stands in the resource.
+    path: str
     occurred_from: datetime
     occurred_to: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NumberEntry:
+    """A number, a quantity or a range in the index."""
+
+    place: int
+    # The code beside it; 0 for none.
+    about: int
+    low: float
+    high: float
+    # Of the unit, and of the code with its system.
+    keys: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +150,13 @@ class IndexEntries:
     """By what a resource is found."""
 
     tokens: Sequence[int] = ()
-    strings: Sequence[tuple[str, str]] = ()
+    # Hash and text, for the dictionary.
+    texts: Sequence[tuple[int, str]] = ()
+    # Those beside the type's principal date.
     dates: Sequence[DateEntry] = ()
+    numbers: Sequence[NumberEntry] = ()
+    # Those of the tokens that are also walked by date.
+    orders: Sequence[int] = ()
     occurred_from: datetime = BEGINNING
     occurred_to: datetime = BEGINNING
 

@@ -9,16 +9,19 @@ whether a reference has a target that the caller may see. In `resources` the pri
 with (type, id): a read by id probes the index of each partition, 122 µs measured against 102 µs unpartitioned and 470 µs
 by a join through the locator.
 
-The index. Tokens, references and URIs are hashed to 64 bits and lie in one array per resource under GIN: 40 thousand
-resources a second with 14 tokens each came in that way (8 partitions, two further indexes), against 15 thousand with a row
-per token. Two different values share a hash once in 10^19 pairs, and the type and the parameter are part of it. The date
-that matters for a type lies in the row, since results are sorted by it; other dates and strings, which few types have many
-of, lie in tables of rows.
+The index ([decision 17](../../docs/decisions/0017-the-index-is-kept-by-path.md)). Values are kept by path, as 64-bit
+tokens in one array per resource under GIN: 40 thousand resources a second with 14 tokens each came in that way (8
+partitions, two further indexes), against 15 thousand with a row per token. Two different values share a token once in
+10^19 pairs. Texts are tokens too, and stand once each in the dictionary `search_texts`. The date that matters for a type
+lies in the row, since results are sorted by it; further dates, and numbers with their units, lie in tables of rows, each
+with the version that it is of. What a type is about (a code that very many resources carry) is walked by date in
+`search_orders`; an entry there counts only if the row still says the same.
 
-Versions. `resources` holds the current one, a deletion too (empty body); what it replaces moves to `resource_versions`.
+Versions. `resources` holds the current one, a deletion too (empty body); what it replaces moves to `resource_versions`,
+with its tokens and with the transactions that wrote and superseded it: the pages of one search are all of one state.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, LargeBinary, MetaData, SmallInteger, Table
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, LargeBinary, MetaData, SmallInteger, Table
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from libs.database.columns import text_column, version_column
@@ -64,6 +67,10 @@ resources = Table(
     Column("tokens", ARRAY(BigInteger), nullable=False),
     # The JSON with id and meta; empty for a deletion.
     Column("body", LargeBinary, nullable=False),
+    # `rules.index_entries.GENERATION` when it was indexed.
+    _small("index_generation"),
+    # The transaction (xid8) that wrote this version; NULL for what was written before there was the column.
+    Column("written_by", BigInteger, nullable=True),
 )
 
 resource_versions = Table(
@@ -79,6 +86,13 @@ resource_versions = Table(
     _small("sensitivity"),
     _time("recorded_at"),
     Column("body", LargeBinary, nullable=False),
+    # As in `resources`, for pages that are of a state before this version was superseded.
+    Column("tokens", ARRAY(BigInteger), nullable=True),
+    _time("occurred_from", nullable=True),
+    _time("occurred_to", nullable=True),
+    Column("written_by", BigInteger, nullable=True),
+    Column("superseded_by", BigInteger, nullable=True),
+    _time("superseded_at", nullable=True),
 )
 
 locators = Table(
@@ -93,14 +107,13 @@ locators = Table(
     _flag("is_deleted"),
 )
 
-search_strings = Table(
-    "search_strings",
+# Every text that some resource is found by, once.
+search_texts = Table(
+    "search_texts",
     metadata,
-    text_column("filed_under"),
-    text_column("type"),
-    text_column("id"),
-    text_column("parameter"),
-    # As `libs.fhir.search_parameters.normalized` makes it, its first characters.
+    # `rules.index_entries.text_hash`.
+    Column("hash", BigInteger, primary_key=True, autoincrement=False),
+    # As `libs.fhir.search_parameters.normalized` makes it; addresses as they are.
     text_column("value"),
 )
 
@@ -110,9 +123,38 @@ search_dates = Table(
     text_column("filed_under"),
     text_column("type"),
     text_column("id"),
+    # The path.
     text_column("parameter"),
     _time("occurred_from"),
     _time("occurred_to"),
+    version_column(),
+)
+
+search_numbers = Table(
+    "search_numbers",
+    metadata,
+    text_column("filed_under"),
+    text_column("type"),
+    text_column("id"),
+    version_column(),
+    # `rules.index_entries.number_place`.
+    Column("place", BigInteger, nullable=False),
+    # The code beside it, or 0.
+    Column("about", BigInteger, nullable=False),
+    Column("low", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Column("keys", ARRAY(BigInteger), nullable=False),
+)
+
+search_orders = Table(
+    "search_orders",
+    metadata,
+    text_column("filed_under"),
+    text_column("type"),
+    text_column("id"),
+    # One of the tokens of the resource, and the beginning of its principal date.
+    Column("token", BigInteger, nullable=False),
+    _time("occurred_from"),
 )
 
 # From feed `patient_index`: which registrations are one person.

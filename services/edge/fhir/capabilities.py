@@ -17,6 +17,7 @@ DATE = "2026-11-23"
 INTERACTIONS = (
     *("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"),
 )
+SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system", "search-system")
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _PROCESS_MESSAGE = {
     "name": "process-message",
@@ -56,7 +57,12 @@ def _statement(root: str, base: str) -> bytes:
                     "mode": "server",
                     "security": _security(root),
                     "resource": _resources(),
-                    "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
+                    "interaction": [
+                        {"code": "transaction"},
+                        {"code": "batch"},
+                        {"code": "history-system"},
+                        {"code": "search-system"},
+                    ],
                     "operation": [_PROCESS_MESSAGE, *_operations("")],
                 }
             ],
@@ -96,10 +102,24 @@ def _resource(name: str) -> dict[str, Any]:
     }
     references = sorted(parameter for parameter, known in parameters_of(name).items() if known.kind == "reference")
     if references:
-        found["searchInclude"] = [f"{name}:{parameter}" for parameter in references]
+        found["searchInclude"] = ["*", *(f"{name}:{parameter}" for parameter in references)]
+    referring = _referring(name)
+    if referring:
+        found["searchRevInclude"] = list(referring)
     if name == "Patient":
         found["documentation"] = _PATIENT_NOTE
     return found
+
+
+@functools.cache
+def _referring(name: str) -> tuple[str, ...]:
+    """`Type:parameter` of the references that may be to a resource of the type."""
+    return tuple(
+        f"{source}:{parameter}"
+        for source in sorted(definitions().resource_types)
+        for parameter, known in sorted(parameters_of(source).items())
+        if known.kind == "reference" and name in known.targets
+    )
 
 
 def _operations(resource_type: str) -> list[dict[str, str]]:

@@ -15,13 +15,13 @@ from services.edge.fhir.forms import Form, form_of, not_acceptable, written_as
 from services.edge.fhir.history import history
 from services.edge.fhir.ihe.messages import process_message
 from services.edge.fhir.incoming import Entry, entries_of
-from services.edge.fhir.interaction import read_body, require_type, wants_pretty
+from services.edge.fhir.interaction import read_body, require_id, require_type, wants_pretty
 from services.edge.fhir.operations.invocation import Invocation
 from services.edge.fhir.operations.table import INSTANCE, SYSTEM, TYPE, operation_of
 from services.edge.fhir.outcome import refusal
 from services.edge.fhir.patch import patch
 from services.edge.fhir.read import read
-from services.edge.fhir.search import posted_query, search
+from services.edge.fhir.search import posted_query, search, search_system
 from services.edge.fhir.transaction import transaction
 from services.edge.fhir.update import update, update_matching
 from services.edge.fhir.vread import vread
@@ -84,13 +84,21 @@ class Fhir:
             case _:
                 return await self._base(request, verb, segments, query)
 
-    async def _base(self, request: Request, verb: str, segments: list[str], query: Query) -> Reply:
+    async def _base(  # noqa: PLR0911 an answer for each address
+        self, request: Request, verb: str, segments: list[str], query: Query
+    ) -> Reply:
         """What concerns no type: bundles, the capabilities, operations of the whole system."""
         match segments:
             case []:
                 request.route = "/fhir/R4"
-                _allow(verb, "POST")
+                if verb == "GET":
+                    return await search_system(self._upstream, request, query)
+                _allow(verb, "GET", "HEAD", "POST")
                 return await self._bundle(request)
+            case ["_search"]:
+                request.route = "/fhir/R4/_search"
+                _allow(verb, "POST")
+                return await search_system(self._upstream, request, await posted_query(request))
             case ["_history"]:
                 request.route = "/fhir/R4/_history"
                 _allow(verb, "GET", "HEAD")
@@ -153,8 +161,25 @@ class Fhir:
                 request.route = "/fhir/R4/{type}/{id}/_history/{vid}"
                 _allow(verb, "GET", "HEAD")
                 return await vread(upstream, request, resource_type, resource_id, version)
+            case [resource_id, inner, *last] if last in ([], ["_search"]):
+                return await self._compartment(request, verb, f"{resource_type}/{resource_id}", inner, query)
             case _:
                 raise Refusal("NOT_FOUND", "INTERACTION_UNKNOWN", "there is nothing at this path", status=404)
+
+    async def _compartment(self, request: Request, verb: str, compartment: str, inner: str, query: Query) -> Reply:
+        """https://hl7.org/fhir/R4/search.html#2.21.1.2: what belongs to one Patient."""
+        kind, _, resource_id = compartment.partition("/")
+        if kind != "Patient" or (inner != "*" and inner not in self._types):
+            raise Refusal("NOT_FOUND", "INTERACTION_UNKNOWN", "there is nothing at this path", status=404)
+        require_id(kind, resource_id)
+        is_posted = request.segments[-1] == "_search"
+        request.route = "/fhir/R4/Patient/{id}/{type}" + ("/_search" if is_posted else "")
+        _allow(verb, *(("POST",) if is_posted else ("GET", "HEAD")))
+        if is_posted:
+            query = await posted_query(request)
+        if inner == "*":
+            return await search_system(self._upstream, request, query, compartment)
+        return await search(self._upstream, request, inner, query, compartment)
 
     async def _operation(self, request: Request, verb: str, resource_type: str, rest: list[str], query: Query) -> Reply:
         """https://hl7.org/fhir/R4/operations.html."""

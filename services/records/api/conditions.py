@@ -10,6 +10,7 @@ from services.records.model import Stored
 from services.records.rules import errors
 from services.records.rules.queries import parse_query, simple_token
 from services.records.store import searching
+from services.records.store.reindexing import require_indexed
 
 # More than this a conditional deletion does not delete at once.
 MAX_MATCHES = 1000
@@ -31,6 +32,8 @@ async def find_existing(
         return None
     query = parse_query(resource_type, parse_condition(condition, where))
     query.count, query.inclusions, query.wants_matches = 2, [], True
+    # What is not in the index yet must not be made a second time.
+    await require_indexed(reader, query.types, set())
     page = await searching.search(reader, caller, seen_at, query, None)
     if len(page.matches) > 1:
         raise errors.multiple_matches(where)
@@ -55,6 +58,7 @@ async def find_ids(
     """
     most = MAX_MATCHES if many else 1
     queries = [parse_query(resource_type, parse_condition(query, where)) for resource_type, query, where in wanted]
+    await require_indexed(reader, sorted({one for query in queries for one in query.types}), set())
     tokens = [None if many else simple_token(query) for query in queries]
     simple = [number for number, token in enumerate(tokens) if token is not None]
     found: dict[int, list[str]] = {}

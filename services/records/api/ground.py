@@ -20,6 +20,8 @@ class Means:
     clock: Clock
     pages: PageTokens
     policy: Policy = field(default_factory=Policy)
+    # The resource types whose search index is known to be of today's rules.
+    indexed: set[str] = field(default_factory=set)
 
 
 class UseCases:
@@ -30,6 +32,7 @@ class UseCases:
         self.clock = means.clock
         self.pages = means.pages
         self.policy = means.policy
+        self.indexed = means.indexed
 
 
 def require_organization(caller: Caller) -> None:

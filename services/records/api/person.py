@@ -25,6 +25,7 @@ from services.records.rules.lasting import newest_of_each_code
 from services.records.rules.queries import OF_THE_PERSON, parse_query
 from services.records.rules.referring import SUPPORTING, references_of, supporting
 from services.records.store import compartment, labels, resources, searching
+from services.records.store.reindexing import require_indexed
 
 DEFAULT_PAGE = 2000
 # The observations of one person that `$lastn` looks through, newest first.
@@ -125,6 +126,7 @@ class PersonRecordsApi(UseCases):
         query.count, query.order, query.is_descending = MAX_OBSERVATIONS, "occurred", True
         query.inclusions, query.wants_matches, query.wants_total = [], True, False
         async with self.database.reading() as reader:
+            await require_indexed(reader, query.types, self.indexed)
             page = await searching.search(reader, call.caller, self.clock(), query, None)
         kept = newest_of_each_code(page.matches, request.newest or 1)
         for stored in kept:

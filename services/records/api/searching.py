@@ -1,28 +1,52 @@
 """Search: http://hl7.org/fhir/R4/search.html."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import orjson
 from nhip.records.v1 import service_pb2
 
-from libs.access.caller import Caller
-from libs.database.transactions import Reader
-from libs.fhir.references import LocalReference, parse_local
+from libs.errors import PermissionDeniedError
+from libs.fhir.definitions import definitions
+from libs.fhir.subsets import summarized, with_elements
 from libs.runtime.call import Call
 from services.records import wire
 from services.records.api import filing
 from services.records.api.ground import UseCases, seen_by
+from services.records.api.including import included_with
 from services.records.model import Stored
-from services.records.rules import index_entries
-from services.records.rules.queries import Inclusion, Query, parse_query
-from services.records.store import searching
-from services.records.store.searching import Position
+from services.records.rules import errors
+from services.records.rules.queries import AnyCondition, Query, compartment_of, parse_query
+from services.records.store import reindexing, searching
+from services.records.store.searching import Position, State, may_see
+
+__all__ = ["Searching", "may_see"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What both RPCs answer."""
+
+    matches: list[Stored]
+    included: list[Stored]
+    next_page_token: str
+    total: int | None
+    ignored: list[str]
+
+    def fields(self) -> dict[str, Any]:
+        return {
+            "matches": [wire.stored_message(one) for one in self.matches],
+            "included": [wire.stored_message(one) for one in self.included],
+            "next_page_token": self.next_page_token,
+            "total": self.total,
+            "ignored_parameters": self.ignored,
+        }
 
 
 class Searching(UseCases):
-    """Finding resources of one type, and what belongs to them."""
+    """Finding resources, and what belongs to them."""
 
     async def SearchResources(
         self, request: service_pb2.SearchResourcesRequest, call: Call
@@ -30,81 +54,101 @@ class Searching(UseCases):
         """A page of matches with what they include; all of it only what the caller may see."""
         asked = [(one.name, one.value) for one in request.parameters]
         query = parse_query(request.type, asked, page_size=request.page_size, lenient=request.lenient)
-        binding = ("search", request.type, tuple(asked), *seen_by(call.caller))
-        after = _position(query, self.pages.read(request.page_token, *binding))
+        found = await self._found(query, asked, request.compartment, request.page_token, call)
+        return service_pb2.SearchResourcesResponse(**found.fields())
+
+    async def SearchSystem(
+        self, request: service_pb2.SearchSystemRequest, call: Call
+    ) -> service_pb2.SearchSystemResponse:
+        """As SearchResources, of several types."""
+        types = _granted(request.types, call)
+        asked = [(one.name, one.value) for one in request.parameters]
+        query = parse_query(types[0], asked, page_size=request.page_size, lenient=request.lenient, types=types)
+        found = await self._found(query, asked, request.compartment, request.page_token, call)
+        return service_pb2.SearchSystemResponse(**found.fields())
+
+    async def _found(
+        self, query: Query, asked: Sequence[tuple[str, str]], compartment: str, page_token: str, call: Call
+    ) -> _Found:
+        binding = ("search", query.types, compartment, tuple(asked), *seen_by(call.caller))
+        place = self.pages.read(page_token, *binding)
+        after = _position(place)
+        if compartment:
+            query.conditions.append(_within(compartment, query.types))
         seen_at = self.clock()
         # A snapshot only where several statements must see one state.
         async with self.database.reading(snapshot=bool(query.inclusions)) as reader:
+            await reindexing.require_indexed(reader, query.types, self.indexed)
             page = await searching.search(reader, call.caller, seen_at, query, after)
-            included = await _included(reader, call.caller, seen_at, query, page.matches)
+            included = await included_with(reader, call.caller, seen_at, query, page.matches)
         for stored in (*page.matches, *included):
             filing.touch(call, stored)
-        return service_pb2.SearchResourcesResponse(
-            matches=[wire.stored_message(one) for one in page.matches],
-            included=[wire.stored_message(one) for one in included],
-            next_page_token=self.pages.write(_place(page.last), *binding) if page.last is not None else "",
-            total=_total(query, page, after),
-            ignored_parameters=query.ignored,
+        # Counted once: what a walk shows later is of the state of its first page.
+        total = place[3] if place is not None else page.total
+        token = self.pages.write(_place(page.last, total), *binding) if page.last is not None else ""
+        return _Found(
+            [_shown(one, query) for one in page.matches],
+            [_shown(one, query) for one in included],
+            token,
+            _total(query, page, after, total),
+            query.ignored,
         )
 
 
-def _total(query: Query, page: searching.Page, after: Position | None) -> int | None:
+def _granted(wanted: Sequence[str], call: Call) -> tuple[str, ...]:
+    """The types that are searched. Raises PermissionDeniedError, reason SCOPE_MISSING."""
+    scopes = call.caller.scopes
+    for one in wanted:
+        if not scopes.allow_fhir(one, "s"):
+            raise PermissionDeniedError("SCOPE_MISSING", f"the token does not grant {one}.s")
+    types = tuple(dict.fromkeys(wanted)) or tuple(
+        one for one in sorted(definitions().resource_types) if scopes.allow_fhir(one, "s")
+    )
+    if not types:
+        raise PermissionDeniedError("SCOPE_MISSING", "the token grants searching no type")
+    return types
+
+
+def _within(compartment: str, types: Sequence[str]) -> Any:
+    """The condition of being in a compartment. Raises InvalidArgumentError, reason SEARCH_INVALID."""
+    kind, _, resource_id = compartment.partition("/")
+    if kind != "Patient":
+        raise errors.search_invalid("compartment", "the compartments here are those of Patients")
+    known = definitions().patient_compartment
+    if len(types) == 1 and types[0] not in known:
+        raise errors.search_invalid("compartment", f"{types[0]} is in no Patient's compartment")
+    parts = [compartment_of(kind, resource_id, one, known[one]) for one in types if one in known]
+    return parts[0] if len(parts) == 1 else AnyCondition(tuple(parts))
+
+
+def _total(query: Query, page: searching.Page, after: Position | None, counted: int | None) -> int | None:
     """The number that was counted, or that a first page without a next one shows for nothing."""
     is_whole = query.wants_matches and not query.refuses_total and after is None and page.last is None
-    return len(page.matches) if page.total is None and is_whole else page.total
+    return len(page.matches) if counted is None and is_whole else counted
 
 
-def _position(query: Query, place: Any) -> Position | None:
+def _position(place: Any) -> Position | None:
     if place is None:
         return None
-    value, resource_id = place
-    return Position(value if query.order == "id" else datetime.fromisoformat(value), resource_id)
+    values, resource_id, state, _ = place
+    return Position(
+        tuple(_moment(one) for one in values), resource_id, State(state[0], datetime.fromisoformat(state[1]))
+    )
 
 
-def _place(position: Position) -> list[str]:
-    value = position.value
-    return [value.isoformat() if isinstance(value, datetime) else value, position.id]
+def _moment(value: Any) -> Any:
+    return datetime.fromisoformat(value["at"]) if isinstance(value, dict) else value
 
 
-async def _included(
-    reader: Reader, caller: Caller, seen_at: datetime, query: Query, matches: Sequence[Stored]
-) -> list[Stored]:
-    """What the matches refer to, and what refers to them: a statement for each direction."""
-    if not matches or not query.inclusions:
-        return []
-    found: dict[str, Stored] = {}
-    forward = _forward(caller, [one for one in query.inclusions if not one.is_reverse], matches)
-    if forward:
-        found.update((one.key, one) for one in await searching.included(reader, caller, seen_at, forward))
-    reverse = [one for one in query.inclusions if one.is_reverse and may_see(caller, one.source)]
-    hashes = [
-        index_entries.reference(one.source, one.parameter.name, match.key) for one in reverse for match in matches
-    ]
-    if hashes:
-        types = sorted({one.source for one in reverse})
-        referring = await searching.referring(reader, caller, seen_at, types, hashes)
-        found.update((one.key, one) for one in referring)
-    for match in matches:
-        found.pop(match.key, None)
-    return list(found.values())
+def _place(position: Position, total: int | None) -> list[Any]:
+    values = [{"at": one.isoformat()} if isinstance(one, datetime) else one for one in position.values]
+    return [values, position.id, [position.state.snapshot, position.state.taken_at.isoformat()], total]
 
 
-def _forward(caller: Caller, inclusions: Sequence[Inclusion], matches: Sequence[Stored]) -> list[LocalReference]:
-    if not inclusions:
-        return []
-    wanted: dict[LocalReference, None] = {}
-    for match in matches:
-        body = orjson.loads(match.body)
-        for inclusion in inclusions:
-            for walk in inclusion.parameter.walks:
-                for value in walk.values(body):
-                    text = value.get("reference") if isinstance(value, dict) else None
-                    local = parse_local(text) if isinstance(text, str) else None
-                    if local is not None and inclusion.target in {"", local.type} and may_see(caller, local.type):
-                        wanted[LocalReference(local.type, local.id)] = None
-    return list(wanted)
-
-
-def may_see(caller: Caller, resource_type: str) -> bool:
-    """True if the caller's scopes let them read or search the type."""
-    return caller.scopes.allow_fhir(resource_type, "r") or caller.scopes.allow_fhir(resource_type, "s")
+def _shown(stored: Stored, query: Query) -> Stored:
+    """The resource, or the part of it that is asked for."""
+    if query.elements:
+        return replace(stored, body=orjson.dumps(with_elements(orjson.loads(stored.body), query.elements)))
+    if query.summary in {"true", "text", "data"}:
+        return replace(stored, body=orjson.dumps(summarized(orjson.loads(stored.body), query.summary)))
+    return stored

@@ -6,6 +6,7 @@ of the attempt, and its body goes no further than this module.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import combinations
 from typing import Any, NamedTuple
 
 from sqlalchemy import text
@@ -16,6 +17,17 @@ from libs.database.transactions import Reader, Writer
 from libs.errors import AbortedError
 from libs.fhir.references import LocalReference
 from services.records.model import Current, Decision, Operation, Sensitivity, Stored, Target
+from services.records.rules.index_entries import GENERATION
+from services.records.store.index_rows import (
+    DATES,
+    INDEXED,
+    NEW_ORDERS,
+    NOTHING,
+    NUMBERS,
+    TEXTS,
+    array_text,
+    index_arrays,
+)  # fmt: skip
 from services.records.visibility import View, parameters, view_of, visible
 
 COLUMNS = "type, id, version, operation, recorded_at, filed_under, is_personal, organization_id, sensitivity, body"
@@ -128,27 +140,12 @@ _ROWS = """
         occurred_from, occurred_to, tokens, body, ordinal
     )
 """
-_STRINGS = """
-    INSERT INTO search_strings (filed_under, type, id, parameter, value)
-    SELECT filed.filed_under, filed.type, filed.id, found.parameter, found.value
-    FROM unnest(CAST(:string_rows AS bigint[]), CAST(:string_parameters AS text[]), CAST(:string_values AS text[]))
-        AS found (ordinal, parameter, value)
-    JOIN filed ON filed.ordinal = found.ordinal
-"""
-_DATES = """
-    INSERT INTO search_dates (filed_under, type, id, parameter, occurred_from, occurred_to)
-    SELECT filed.filed_under, filed.type, filed.id, found.parameter, found.low, found.high
-    FROM unnest(
-        CAST(:date_rows AS bigint[]), CAST(:date_parameters AS text[]), CAST(:date_lows AS timestamptz[]),
-        CAST(:date_highs AS timestamptz[])
-    ) AS found (ordinal, parameter, low, high)
-    JOIN filed ON filed.ordinal = found.ordinal
-"""
 
 
-def _insert(name: str, indexed: str) -> Statement:
+def _insert(kinds: Sequence[str]) -> Statement:
+    indexed = "".join(f"found_{kind} AS ({INDEXED[kind]}),\n" for kind in kinds)
     return Statement(
-        name,
+        "resources.insert",
         text(
             f"""
             WITH filed AS MATERIALIZED ({_ROWS}),
@@ -159,20 +156,19 @@ def _insert(name: str, indexed: str) -> Statement:
             )
             INSERT INTO resources (
                 filed_under, type, id, version, operation, is_personal, organization_id, sensitivity, recorded_at,
-                source_updated_at, content_hash, occurred_from, occurred_to, tokens, body
+                source_updated_at, content_hash, occurred_from, occurred_to, tokens, body, index_generation
             )
             SELECT filed_under, type, id, version, operation, is_personal, CAST(:organization_id AS text), sensitivity,
                    CAST(:recorded_at AS timestamptz), source_updated_at, content_hash, occurred_from, occurred_to,
-                   CAST(tokens AS bigint[]), body
+                   CAST(tokens AS bigint[]), body, {GENERATION}
             FROM filed
             """
         ),
     )
 
 
-# Most types have neither strings nor a second date: two tables less to open, for every single creation.
-INSERT = _insert("resources.insert", "")
-INSERT_INDEXED = _insert("resources.insert_indexed", f"found_strings AS ({_STRINGS}), found_dates AS ({_DATES}),")
+# Each without the tables that it does not need: a table less to open, for every single creation.
+INSERTS = {kinds: _insert(kinds) for count in range(len(INDEXED) + 1) for kinds in combinations(sorted(INDEXED), count)}
 
 # All parts of the statement see what was there before it: the version that is replaced is the one that moves.
 UPDATE = Statement(
@@ -182,10 +178,12 @@ UPDATE = Statement(
         WITH filed AS MATERIALIZED ({_ROWS}),
         superseded AS (
             INSERT INTO resource_versions (
-                filed_under, type, id, version, operation, is_personal, organization_id, sensitivity, recorded_at, body
+                filed_under, type, id, version, operation, is_personal, organization_id, sensitivity, recorded_at, body,
+                tokens, occurred_from, occurred_to, written_by, superseded_by, superseded_at
             )
             SELECT r.filed_under, r.type, r.id, r.version, r.operation, r.is_personal, r.organization_id, r.sensitivity,
-                   r.recorded_at, r.body
+                   r.recorded_at, r.body, r.tokens, r.occurred_from, r.occurred_to, r.written_by, pg_current_xact_id(),
+                   CAST(:recorded_at AS timestamptz)
             FROM filed JOIN resources AS r ON r.type = filed.type AND r.id = filed.id AND r.filed_under = filed.filed_under
         ),
         relocated AS (
@@ -195,22 +193,17 @@ UPDATE = Statement(
             WHERE l.type = filed.type AND l.id = filed.id
               AND (l.sensitivity <> filed.sensitivity OR l.is_deleted <> (filed.operation = {Operation.DELETE.value}))
         ),
-        lost_strings AS (
-            DELETE FROM search_strings AS s USING filed
-            WHERE s.filed_under = filed.filed_under AND s.type = filed.type AND s.id = filed.id
-        ),
-        lost_dates AS (
-            DELETE FROM search_dates AS d USING filed
-            WHERE d.filed_under = filed.filed_under AND d.type = filed.type AND d.id = filed.id
-        ),
-        found_strings AS ({_STRINGS}),
-        found_dates AS ({_DATES})
+        found_texts AS ({TEXTS}),
+        found_dates AS ({DATES}),
+        found_numbers AS ({NUMBERS}),
+        found_orders AS ({NEW_ORDERS})
         UPDATE resources AS r
         SET version = filed.version, operation = filed.operation, sensitivity = filed.sensitivity,
             recorded_at = CAST(:recorded_at AS timestamptz),
             source_updated_at = coalesce(filed.source_updated_at, r.source_updated_at),
             content_hash = filed.content_hash, occurred_from = filed.occurred_from, occurred_to = filed.occurred_to,
-            tokens = CAST(filed.tokens AS bigint[]), body = filed.body
+            tokens = CAST(filed.tokens AS bigint[]), body = filed.body, index_generation = {GENERATION},
+            written_by = pg_current_xact_id()
         FROM filed
         WHERE r.type = filed.type AND r.id = filed.id AND r.filed_under = filed.filed_under
           AND r.version = filed.version - 1 AND r.organization_id = CAST(:organization_id AS text)
@@ -348,11 +341,15 @@ async def write(
     """
     new = [one for one in written if one[0].current is None]
     changed = [one for one in written if one[0].current is not None]
-    is_indexed = any(one[0].entries.strings or one[0].entries.dates for one in new)
-    for statement, rows in ((INSERT_INDEXED if is_indexed else INSERT, new), (UPDATE, changed)):
+    for rows, is_new in ((new, True), (changed, False)):
         if not rows:
             continue
-        arrays = _arrays(rows) if statement is INSERT else {**_arrays(rows), **_index_arrays(rows)}
+        found = index_arrays([decision.entries for decision, _ in rows])
+        kinds = tuple(sorted(found)) if is_new else tuple(sorted(INDEXED))
+        statement = INSERTS[kinds] if is_new else UPDATE
+        arrays = _arrays(rows)
+        for kind in kinds:
+            arrays.update(found.get(kind) or NOTHING[kind])
         count = await writer.execute(statement, organization_id=organization_id, recorded_at=recorded_at, **arrays)
         if count != len(rows):
             raise AbortedError("VERSION_CONFLICT", "a resource was changed meanwhile; read it again")
@@ -373,22 +370,6 @@ def _arrays(rows: Sequence[tuple[Decision, bytes]]) -> dict[str, Any]:
         "content_hashes": [one.content_hash for one in decisions],
         "occurred_froms": [one.occurred_from for one in entries],
         "occurred_tos": [one.occurred_to for one in entries],
-        "tokens": ["{" + ",".join(map(str, one.tokens)) + "}" for one in entries],
+        "tokens": [array_text(one.tokens) for one in entries],
         "bodies": [body for _, body in rows],
-    }
-
-
-def _index_arrays(rows: Sequence[tuple[Decision, bytes]]) -> dict[str, Any]:
-    """Strings and dates, each with the number of its row, counted from 1."""
-    entries = [decision.entries for decision, _ in rows]
-    strings = [(number, *one) for number, found in enumerate(entries, 1) for one in found.strings]
-    dates = [(number, one) for number, found in enumerate(entries, 1) for one in found.dates]
-    return {
-        "string_rows": [one[0] for one in strings],
-        "string_parameters": [one[1] for one in strings],
-        "string_values": [one[2] for one in strings],
-        "date_rows": [number for number, _ in dates],
-        "date_parameters": [one.parameter for _, one in dates],
-        "date_lows": [one.occurred_from for _, one in dates],
-        "date_highs": [one.occurred_to for _, one in dates],
     }

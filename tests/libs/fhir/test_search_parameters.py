@@ -9,25 +9,27 @@ from libs.fhir.definitions import definitions
 from libs.fhir.moments import asked, span_of
 from libs.fhir.paths import PathError, compile_path
 from libs.fhir.references import parse_local
-from libs.fhir.search_parameters import Token, normalized, parameters_of, principal_date, supported, values_of
+from libs.fhir.search_numbers import INFINITY, Number, Token
+from libs.fhir.search_parameters import normalized, parameters_of, principal_date, supported
+from libs.fhir.search_values import values_of
 
 
-def test_almost_all_expressions_of_the_understood_kinds_compile():
+def test_every_parameter_of_every_type_is_understood_but_named_queries():
+    table = definitions().searches
     unknown = {
-        (name, row.name)
+        row.name
         for name in definitions().resource_types
-        for row in definitions().searches.get(name, ())
-        if row.kind in {"token", "reference", "date", "string", "uri"} and row.name not in parameters_of(name)
+        for row in (*table["Resource"], *table["DomainResource"], *table.get(name, ()))
+        if row.name not in parameters_of(name)
     }
-    assert unknown == {
-        ("InsurancePlan", "name"), ("Bundle", "composition"), ("Bundle", "message"), ("Patient", "deceased"),
-    }  # fmt: skip
+    assert unknown == {"_query"}
 
 
 def test_what_is_supported_is_listed_for_a_capability_statement():
-    assert ("identifier", "token") in supported("Patient")
+    assert {("identifier", "token"), ("deceased", "token"), ("_text", "string")} <= set(supported("Patient"))
     assert ("_lastUpdated", "date") in supported("Patient")
-    assert not {"deceased", "_text", "_content"} & {name for name, _ in supported("Patient")}
+    assert ("near", "special") in supported("Location")
+    assert ("code-value-quantity", "composite") in supported("Observation")
 
 
 def test_what_a_resource_is_found_by():
@@ -37,28 +39,71 @@ def test_what_a_resource_is_found_by():
             "meta": {"tag": [{"system": "urn:t", "code": "x"}], "profile": ["urn:p"]},
             "status": "finished",
             "class": {"system": "urn:c", "code": "AMB"},
-            "subject": {"reference": "Patient/1/_history/2"},
+            "subject": {"reference": "Patient/1/_history/2", "identifier": {"system": "urn:n", "value": "9"}},
             "serviceProvider": {"reference": "https://x.example/Organization/1"},
             "period": {"start": "2024-05-02T09:00:00+07:00"},
+            "length": {"value": 3, "unit": "days", "system": "http://unitsofmeasure.org", "code": "d"},
         },
         "Encounter",
     )
     assert ("status", Token("http://hl7.org/fhir/encounter-status", "finished")) in values.tokens
-    assert {("class", Token("urn:c", "AMB")), ("_tag", Token("urn:t", "x"))} <= values.tokens
-    assert ("_profile", "urn:p") in values.uris
-    assert {("patient", "Patient/1"), ("subject", "Patient/1")} <= values.references
-    assert ("service-provider", "https://x.example/Organization/1") in values.references
-    assert values.dates["date"].low == datetime(2024, 5, 2, 2, tzinfo=UTC)
-    assert values.dates["date"].high.year == 9999
+    assert {("class", Token("urn:c", "AMB")), ("meta.tag", Token("urn:t", "x"))} <= values.tokens
+    assert ("meta.profile", "urn:p") in values.uris
+    assert values.references == {("subject", "Patient/1"), ("serviceProvider", "https://x.example/Organization/1")}
+    assert values.identified == {("subject", Token("urn:n", "9"))}
+    ((path, span),) = values.dates
+    assert (path, span.low, span.high.year) == ("period", datetime(2024, 5, 2, 2, tzinfo=UTC), 9999)
+    assert values.numbers == {Number("length", 3.0, 3.0, "http://unitsofmeasure.org", "d", "days")}
+
+
+def test_parts_of_one_element_are_found_together():
+    codes = [{"system": "http://loinc.org", "code": one} for one in ("8480-6", "8462-4")]
+    body = {
+        "resourceType": "Observation",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "85354-9"}]},
+        "component": [
+            {"code": {"coding": [code]}, "valueQuantity": {"value": value}}
+            for code, value in zip(codes, (120, 80), strict=True)
+        ],
+    }
+    found = {(one.about[0].code, one.low) for one in values_of(body, "Observation").numbers}
+    assert found == {("8480-6", 120.0), ("8462-4", 80.0)}
+
+
+def test_what_a_reader_reads_is_found_without_what_they_do_not():
+    body = {
+        "resourceType": "Condition",
+        "id": "secret-id",
+        "text": {"status": "generated", "div": "<div>ไข้ <b>สูง</b> &amp; ไอ</div>"},
+        "code": {"coding": [{"system": "urn:s", "code": "R50", "display": "Fever"}], "text": "ไข้สูง"},
+        "note": [{"text": "three days"}],
+        "recordedDate": "2024-05-02",
+    }
+    values = values_of(body, "Condition")
+    assert values.narrative.split() == ["ไข้", "สูง", "&", "ไอ"]
+    assert [line.strip() for line in values.content.splitlines()][1:] == ["Fever", "ไข้สูง", "three days"]
+    assert ("code", "Fever") in values.token_texts
+
+
+@pytest.mark.parametrize(
+    ("quantity", "low", "high"),
+    [
+        ({"value": 5.4}, 5.4, 5.4),
+        ({"value": 5, "comparator": "<"}, -INFINITY, 5.0),
+        ({"value": 5, "comparator": ">="}, 5.0, INFINITY),
+    ],
+)
+def test_a_quantity_is_a_span_of_numbers(quantity, low, high):
+    (found,) = values_of({"resourceType": "Observation", "valueQuantity": quantity}, "Observation").numbers
+    assert (found.low, found.high) == (low, high)
 
 
 def test_a_condition_on_a_path_is_held():
     patient = {"telecom": [{"system": "phone", "value": "1"}, {"system": "email", "value": "2"}]}
     found = values_of(patient, "Patient").tokens
-    assert {("phone", Token("", "1")), ("email", Token("", "2"))} <= found
-    assert ("phone", Token("", "2")) not in found
-    group = {"subject": {"reference": "Group/1"}}
-    assert {name for name, _ in values_of(group, "Observation").references} == {"subject"}
+    phone, mail = "telecom[system=phone]", "telecom[system=email]"
+    assert {(phone, Token("", "1")), (mail, Token("", "2"))} <= found
+    assert (phone, Token("", "2")) not in found
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from services.records.model import Intent, Looked, Operation, Outcome, Sensitivi
 from services.records.rules.bundles import FullUrls
 from services.records.rules.deciding import decide, wanted_targets
 from services.records.rules.filing import content_hash, finished
-from services.records.rules.index_entries import entries_of
+from services.records.rules.index_entries import STRING, entries_of, text_token
 from services.records.rules.queries import parse_query
 from services.records.rules.sensitivity import is_sensitive_code, sensitivity_of
 from tests.services.records.stage import A, B, a_condition, a_patient, an_encounter, an_observation
@@ -150,6 +150,7 @@ def test_any_value_of_a_known_parameter_is_understood_or_refused(name, value):
 
 def test_names_and_dates_of_a_person_are_in_the_index():
     entries = entries_of(a_patient("reg-1"), "Patient")
-    assert {("family", "jaidee"), ("given", "สมศรี"), ("name", "นาง")} <= set(entries.strings)
+    assert {"jaidee", "สมศรี", "นาง"} <= {text for _, text in entries.texts}
+    assert text_token("Patient", "name.family", STRING, "jaidee") in entries.tokens
     assert entries.occurred_from.year == 1984
     assert len(set(entries.tokens)) == len(entries.tokens)

@@ -62,6 +62,8 @@ async def test_an_update_locks_looks_and_writes_once(stage: Stage, ran):
 async def test_a_search_with_its_total_is_one_statement(stage: Stage, ran):
     await stage.arrive("reg-1")
     await stage.create(an_observation("reg-1"))
+    # Whether the index is of today's rules is asked once.
+    await stage.search("Observation?patient=reg-1")
     ran.clear()
     await stage.search("Observation?patient=reg-1&_total=accurate", treating(stage, B))
     assert ran == ["resources.search", "feed.append"]

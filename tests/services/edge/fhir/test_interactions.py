@@ -390,7 +390,7 @@ async def test_the_capability_statement_tells_what_is_done(edge):
     assert patient["conditionalCreate"] is True
     assert {"name": "birthdate", "type": "date"} in patient["searchParam"]
     assert {"ihe-pix", "match", "validate"} <= {operation["name"] for operation in patient["operation"]}
-    assert {one["code"] for one in rest["interaction"]} == {"transaction", "batch", "history-system"}
+    assert {one["code"] for one in rest["interaction"]} == {"transaction", "batch", "history-system", "search-system"}
     assert rest["security"]["extension"][0]["extension"][0]["valueUri"] == "http://edge.test/oauth2/token"
     assert not edge.platform.calls
 

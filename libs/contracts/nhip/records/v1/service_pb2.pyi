@@ -358,10 +358,13 @@ class SearchResourcesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     LENIENT_FIELD_NUMBER: _builtins.int
+    COMPARTMENT_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     page_size: _builtins.int
     page_token: _builtins.str
     lenient: _builtins.bool
+    compartment: _builtins.str
+    """Only what is in this compartment, such as `Patient/123`."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchParameter]:
         """In the order of the query; a name may stand more than once."""
@@ -374,10 +377,11 @@ class SearchResourcesRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         lenient: _builtins.bool = ...,
+        compartment: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lenient", b"lenient", "page_size", b"page_size", "page_token", b"page_token", "parameters", b"parameters", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compartment", b"compartment", "lenient", b"lenient", "page_size", b"page_size", "page_token", b"page_token", "parameters", b"parameters", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -417,9 +421,12 @@ class SearchResourcesResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     IGNORED_PARAMETERS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     total: _builtins.int
     """Exact, over all that the caller may see; unset when not asked for (`_total=none`)."""
+    explanation: _builtins.str
+    """With `_explain=true`: JSON of how the search was carried out."""
     @_builtins.property
     def matches(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.StoredResource]: ...
     @_builtins.property
@@ -436,16 +443,96 @@ class SearchResourcesResponse(_message.Message):
         next_page_token: _builtins.str = ...,
         total: _builtins.int | None = ...,
         ignored_parameters: _abc.Iterable[_builtins.str] | None = ...,
+        explanation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_total", b"_total", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total", b"_total", "ignored_parameters", b"ignored_parameters", "included", b"included", "matches", b"matches", "next_page_token", b"next_page_token", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total", b"_total", "explanation", b"explanation", "ignored_parameters", b"ignored_parameters", "included", b"included", "matches", b"matches", "next_page_token", b"next_page_token", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__total: _TypeAlias = _typing.Literal["total"]  # noqa: Y015
     _WhichOneofArgType__total: _TypeAlias = _typing.Literal["_total", b"_total"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__total) -> _WhichOneofReturnType__total | None: ...
 
 Global___SearchResourcesResponse: _TypeAlias = SearchResourcesResponse  # noqa: Y015
+
+@_typing.final
+class SearchSystemRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPES_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    LENIENT_FIELD_NUMBER: _builtins.int
+    COMPARTMENT_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    page_token: _builtins.str
+    lenient: _builtins.bool
+    compartment: _builtins.str
+    @_builtins.property
+    def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Several types at once; with none, all that the token grants."""
+
+    @_builtins.property
+    def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchParameter]:
+        """As in SearchResourcesRequest; they must be parameters of all the types."""
+
+    def __init__(
+        self,
+        *,
+        types: _abc.Iterable[_builtins.str] | None = ...,
+        parameters: _abc.Iterable[Global___SearchParameter] | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        lenient: _builtins.bool = ...,
+        compartment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compartment", b"compartment", "lenient", b"lenient", "page_size", b"page_size", "page_token", b"page_token", "parameters", b"parameters", "types", b"types"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchSystemRequest: _TypeAlias = SearchSystemRequest  # noqa: Y015
+
+@_typing.final
+class SearchSystemResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATCHES_FIELD_NUMBER: _builtins.int
+    INCLUDED_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    IGNORED_PARAMETERS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    total: _builtins.int
+    explanation: _builtins.str
+    @_builtins.property
+    def matches(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.StoredResource]: ...
+    @_builtins.property
+    def included(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.StoredResource]: ...
+    @_builtins.property
+    def ignored_parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        matches: _abc.Iterable[_resources_pb2.StoredResource] | None = ...,
+        included: _abc.Iterable[_resources_pb2.StoredResource] | None = ...,
+        next_page_token: _builtins.str = ...,
+        total: _builtins.int | None = ...,
+        ignored_parameters: _abc.Iterable[_builtins.str] | None = ...,
+        explanation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_total", b"_total", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total", b"_total", "explanation", b"explanation", "ignored_parameters", b"ignored_parameters", "included", b"included", "matches", b"matches", "next_page_token", b"next_page_token", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__total: _TypeAlias = _typing.Literal["total"]  # noqa: Y015
+    _WhichOneofArgType__total: _TypeAlias = _typing.Literal["_total", b"_total"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total) -> _WhichOneofReturnType__total | None: ...
+
+Global___SearchSystemResponse: _TypeAlias = SearchSystemResponse  # noqa: Y015
 
 @_typing.final
 class ExecuteTransactionRequest(_message.Message):

@@ -91,6 +91,11 @@ class RecordsServiceStub:
                 request_serializer=nhip_dot_records_dot_v1_dot_service__pb2.CountEncountersRequest.SerializeToString,
                 response_deserializer=nhip_dot_records_dot_v1_dot_service__pb2.CountEncountersResponse.FromString,
                 _registered_method=True)
+        self.SearchSystem = channel.unary_unary(
+                '/nhip.records.v1.RecordsService/SearchSystem',
+                request_serializer=nhip_dot_records_dot_v1_dot_service__pb2.SearchSystemRequest.SerializeToString,
+                response_deserializer=nhip_dot_records_dot_v1_dot_service__pb2.SearchSystemResponse.FromString,
+                _registered_method=True)
 
 
 class RecordsServiceServicer:
@@ -195,6 +200,15 @@ class RecordsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SearchSystem(self, request, context):
+        """FHIR search over several types at once. The scopes are checked type by type; without types, those that the token
+        grants are searched. Fails as SearchResources; PERMISSION_DENIED, reason SCOPE_MISSING, for a type that is named and
+        not granted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecordsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -252,6 +266,11 @@ def add_RecordsServiceServicer_to_server(servicer, server):
                     servicer.CountEncounters,
                     request_deserializer=nhip_dot_records_dot_v1_dot_service__pb2.CountEncountersRequest.FromString,
                     response_serializer=nhip_dot_records_dot_v1_dot_service__pb2.CountEncountersResponse.SerializeToString,
+            ),
+            'SearchSystem': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchSystem,
+                    request_deserializer=nhip_dot_records_dot_v1_dot_service__pb2.SearchSystemRequest.FromString,
+                    response_serializer=nhip_dot_records_dot_v1_dot_service__pb2.SearchSystemResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -553,6 +572,33 @@ class RecordsService:
             '/nhip.records.v1.RecordsService/CountEncounters',
             nhip_dot_records_dot_v1_dot_service__pb2.CountEncountersRequest.SerializeToString,
             nhip_dot_records_dot_v1_dot_service__pb2.CountEncountersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchSystem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.records.v1.RecordsService/SearchSystem',
+            nhip_dot_records_dot_v1_dot_service__pb2.SearchSystemRequest.SerializeToString,
+            nhip_dot_records_dot_v1_dot_service__pb2.SearchSystemResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -86,6 +86,11 @@ class RecordsServiceStub:
     """How many encounters are filed under registrations, whoever filed them, and the ids of those that the caller may see: what
     changes person with a decision of the patient index. Tells nothing of what they say.
     """
+    SearchSystem: _grpc.UnaryUnaryMultiCallable[_service_pb2.SearchSystemRequest, _service_pb2.SearchSystemResponse]
+    """FHIR search over several types at once. The scopes are checked type by type; without types, those that the token
+    grants are searched. Fails as SearchResources; PERMISSION_DENIED, reason SCOPE_MISSING, for a type that is named and
+    not granted.
+    """
 
 @_typing.type_check_only
 class RecordsServiceAsyncStub(RecordsServiceStub):
@@ -144,6 +149,11 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     CountEncounters: _aio.UnaryUnaryMultiCallable[_service_pb2.CountEncountersRequest, _service_pb2.CountEncountersResponse]  # type: ignore[assignment]
     """How many encounters are filed under registrations, whoever filed them, and the ids of those that the caller may see: what
     changes person with a decision of the patient index. Tells nothing of what they say.
+    """
+    SearchSystem: _aio.UnaryUnaryMultiCallable[_service_pb2.SearchSystemRequest, _service_pb2.SearchSystemResponse]  # type: ignore[assignment]
+    """FHIR search over several types at once. The scopes are checked type by type; without types, those that the token
+    grants are searched. Fails as SearchResources; PERMISSION_DENIED, reason SCOPE_MISSING, for a type that is named and
+    not granted.
     """
 
 class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -266,6 +276,17 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_service_pb2.CountEncountersResponse, _abc.Awaitable[_service_pb2.CountEncountersResponse]]:
         """How many encounters are filed under registrations, whoever filed them, and the ids of those that the caller may see: what
         changes person with a decision of the patient index. Tells nothing of what they say.
+        """
+
+    @_abc_1.abstractmethod
+    def SearchSystem(
+        self,
+        request: _service_pb2.SearchSystemRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.SearchSystemResponse, _abc.Awaitable[_service_pb2.SearchSystemResponse]]:
+        """FHIR search over several types at once. The scopes are checked type by type; without types, those that the token
+        grants are searched. Fails as SearchResources; PERMISSION_DENIED, reason SCOPE_MISSING, for a type that is named and
+        not granted.
         """
 
 def add_RecordsServiceServicer_to_server(servicer: RecordsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
