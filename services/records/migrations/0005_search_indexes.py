@@ -7,8 +7,8 @@ cut off and run again.
 from alembic import op
 from sqlalchemy import text
 
-revision = "0004_search_indexes"
-down_revision = "0003_search"
+revision = "0005_search_indexes"
+down_revision = "0004_search"
 branch_labels = None
 depends_on = None
 

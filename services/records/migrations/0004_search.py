@@ -6,8 +6,8 @@ longer written nor read; the release after this one drops it.
 
 from alembic import op
 
-revision = "0003_search"
-down_revision = "0002_terminology"
+revision = "0004_search"
+down_revision = "0003_feedback"
 branch_labels = None
 depends_on = None
 
