@@ -14,8 +14,8 @@ from nhip.records.v1 import resources_pb2, service_pb2
 from services.edge import soundjson
 from services.edge.asgi import Reply, Request
 from services.edge.faults import fault_of
-from services.edge.fhir import patient, registering
-from services.edge.fhir.interaction import base_url, read_resource, written
+from services.edge.fhir import patient, registering, single
+from services.edge.fhir.interaction import FORM_PARAMETERS, base_url, read_resource, written
 from services.edge.upstream import Upstream
 
 EXISTS = "RESOURCE_EXISTS"
@@ -27,7 +27,7 @@ async def create(upstream: Upstream, request: Request, resource_type: str) -> Re
     message = service_pb2.CreateResourceRequest(
         type=resource_type,
         body=body,
-        if_none_exist=request.header(b"if-none-exist").removeprefix("?"),
+        if_none_exist=_condition(request),
         request_id=request.header(b"idempotency-key"),
         base_url=base_url(request),
     )
@@ -35,6 +35,15 @@ async def create(upstream: Upstream, request: Request, resource_type: str) -> Re
         return await _create_patient(upstream, request, message, document)
     response = await upstream["records.CreateResource"](message, request)
     return _created(request, response)
+
+
+def _condition(request: Request) -> str:
+    """Of If-None-Exist; some clients put it into the URL, where it would be lost without a word."""
+    condition = request.header(b"if-none-exist").removeprefix("?")
+    if condition or not request.scope["query_string"]:
+        return condition
+    asked = [pair for pair in request.query if pair[0] not in FORM_PARAMETERS]
+    return single.condition_of(asked) if asked else ""
 
 
 async def _create_patient(

@@ -1,4 +1,4 @@
-"""patch (https://hl7.org/fhir/R4/http.html#patch): JSON Patch (RFC 6902), or FHIRPath Patch as Parameters.
+"""patch (https://hl7.org/fhir/R4/http.html#patch): JSON Patch (RFC 6902), FHIRPath Patch as Parameters, or merging (RFC 7396).
 
 A Patient that is patched is registered anew as it is afterwards: records says what it would become, the index registers
 that, and records stores the patch over the version that it was tried on.
@@ -18,7 +18,7 @@ from services.edge.fhir.interaction import (
     version_wanted,
     written,
 )
-from services.edge.fhir.media import FHIR_TYPES, JSON_PATCH
+from services.edge.fhir.media import FHIR_TYPES, JSON_PATCH, MERGE_PATCH
 from services.edge.upstream import Upstream
 
 # A Patient that others change at the same time is tried so often before the caller hears of it.
@@ -33,7 +33,7 @@ async def patch(
     entry = service_pb2.TransactionEntry(
         method="PATCH",
         url=resource_type + place,
-        body=await _read_patch(request),
+        body=await _read_patch(request, resource_type),
         if_match=version_wanted(request),
     )
     try:
@@ -50,21 +50,22 @@ async def patch(
     return written(request, result.resource, 200, located=False)
 
 
-async def _read_patch(request: Request) -> bytes:
+async def _read_patch(request: Request, resource_type: str) -> bytes:
     kind = media_type(request)
-    if kind == JSON_PATCH:
+    if kind in {JSON_PATCH, MERGE_PATCH}:
         return await request.body()
     if kind not in FHIR_TYPES:
         accepted = ((b"accept-patch", f"{JSON_PATCH}, application/fhir+json".encode()),)
         raise Refusal(
             "INVALID_ARGUMENT",
             "CONTENT_TYPE_UNSUPPORTED",
-            f"a patch is {JSON_PATCH}, or Parameters as application/fhir+json",
+            f"a patch is {JSON_PATCH}, {MERGE_PATCH}, or Parameters as application/fhir+json",
             status=415,
             headers=accepted,
         )
     body, document = await read_body(request)
-    require_type(document, "Parameters", "Parameters")
+    if document.get("resourceType") not in {None, "Parameters", resource_type}:
+        require_type(document, "Parameters", "Parameters")
     return body
 
 

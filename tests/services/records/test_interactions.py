@@ -64,6 +64,16 @@ async def test_a_fhirpath_patch_is_one_too(stage: Stage):
     assert (error.reason, error.fields[0][0]) == ("PATCH_INVALID", place)
 
 
+async def test_a_part_of_the_resource_is_merged_into_it(stage: Stage):
+    await stage.arrive("reg-1")
+    made = await stage.create({**an_observation("reg-1"), "note": [{"text": "x"}]})
+    part = {"status": "amended", "note": None, "code": {"text": "Hb"}}
+    (done,) = await run(stage, entry("PATCH", f"Observation/{made.id}", part))
+    merged = json.loads(done.resource.body)
+    assert (merged["status"], merged["code"]["text"], "note" in merged) == ("amended", "Hb", False)
+    assert merged["code"]["coding"] == [{"system": "http://loinc.org", "code": "718-7"}]
+
+
 @pytest.mark.parametrize(
     ("patch", "reason", "place"),
     [

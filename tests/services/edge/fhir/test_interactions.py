@@ -153,6 +153,12 @@ async def test_a_create_sends_the_bytes_and_says_where_it_went(edge):
     )
 
 
+async def test_a_condition_in_the_url_of_a_create_is_not_lost(edge):
+    await edge.client.post("/fhir/R4/Observation?identifier=a|b&_format=json", content=BODY, headers=FHIR_JSON)
+    (request,) = edge.platform.called("records.CreateResource")
+    assert request.if_none_exist == "identifier=a%7Cb"
+
+
 async def test_a_create_that_matches_one_answers_200(edge):
     response = service_pb2.CreateResourceResponse(resource=stored(), outcome=resources_pb2.WRITE_OUTCOME_UNCHANGED)
     edge.platform.answers["records.CreateResource"] = response
