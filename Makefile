@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check journey bench bench-index protos fmt clean bench-validation
+.PHONY: help run test test-spark check journey bench bench-index protos fmt clean bench-validation
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,10 @@ run: .venv/ready ## start the platform, sample data, the journey; serve until Ct
 
 test: .venv/ready ## the whole suite, on two workers
 	@exec $(BIN)/python -m pytest -n 2
+
+test-spark: .venv/ready ## the batch on Spark, in an environment of its own with pyspark and a Java
+	UV_PROJECT_ENVIRONMENT=.venv-spark $(UV) sync --locked --quiet --extra spark
+	@exec .venv-spark/bin/python -m pytest tests/tools/linkage/batch/test_spark.py
 
 check: .venv/ready ## formatting, lints, types, import rules, contracts
 	$(BIN)/ruff check .
@@ -67,7 +71,7 @@ fmt: .venv/ready ## format the code and the protos
 	$(BIN)/buf format -w protos
 
 clean: ## remove the environment and what was built; the data in .nhip stay
-	rm -rf .venv .uv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-spark .uv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # The environment, as uv.lock says. `uv sync` is quick when nothing changed, but not as quick as not asking.
 .venv/ready: pyproject.toml uv.lock $(UV_NEEDED)

@@ -24,6 +24,7 @@ SENT: Final = (
 COLUMNS: Final = (
     "unique_id", "given", "family", "given_sound", "family_sound", "given_roman", "family_roman", "birth_year",
     "birth_day", "sex", "phone", "place", "citizen_id", "other_id", "source_dataset",
+    "number",
 )  # fmt: skip
 _NAMES_AT_ONCE: Final = 20_000
 
@@ -35,8 +36,8 @@ class FileError(ValueError):
 def derive(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], out: Path, jobs: int) -> int:
     """Writes the columns of every registration in the files to a parquet; says how many there are.
 
-    `source_dataset` counts the files. Raises FileError for a file that is not of the benchmark's form, or that says a
-    record id twice.
+    `source_dataset` counts the files, `number` the registrations. Raises FileError for a file that is not of the
+    benchmark's form, or that says a record id twice.
     """
     _read(connection, files)
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
@@ -111,7 +112,8 @@ select parts.record_id as unique_id,
   try_cast(nullif(place_code, '') as integer) as place,
   nullif(citizen_id, '') as citizen_id,
   coalesce(nullif(passport, ''), nullif(other_id, '')) as other_id,
-  source_dataset
+  source_dataset,
+  row_number() over () - 1 as number
 from parts
 left join given_names as given on given.told = parts.given
 left join family_names as family on family.told = parts.family

@@ -48,6 +48,10 @@ class Job:
     memory: str = ""
 
 
+Weigh = Callable[[duckdb.DuckDBPyConnection, Job, Progress], None]
+"""Writes a file of pairs for each blocking rule that has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """What came of a job, and how long each stage took; 0 for one that was there already."""
@@ -59,8 +63,11 @@ class Done:
     seconds: dict[str, float]
 
 
-def run(job: Job, progress: Progress = lambda *_: None) -> Done:
-    """Does what is not done yet. Raises OtherJobError, and columns.FileError for a file that cannot be read."""
+def run(job: Job, progress: Progress = lambda *_: None, weigh: Weigh | None = None) -> Done:
+    """Does what is not done yet. `weigh` makes and weighs the pairs elsewhere, as `spark.weigh` does.
+
+    Raises OtherJobError, and columns.FileError for a file that cannot be read.
+    """
     job.directory.mkdir(parents=True, exist_ok=True)
     _claim(job)
     connection = duckdb.connect()
@@ -69,7 +76,7 @@ def run(job: Job, progress: Progress = lambda *_: None) -> Done:
     if job.memory:
         connection.execute(f"set memory_limit = '{job.memory}'")
     seconds: dict[str, float] = {}
-    stages = (("columns", _columns), ("model", _model), ("pairs", _pairs), ("persons", _persons))
+    stages = (("columns", _columns), ("model", _model), ("pairs", weigh or _pairs), ("persons", _persons))
     with connection:
         for place, (name, stage) in enumerate(stages):
             progress(name, place, _STAGES)
@@ -119,10 +126,7 @@ def read_model(job: Job) -> dict[str, Any]:
 
 def prepare(connection: duckdb.DuckDBPyConnection, job: Job, told: scoring.Model) -> None:
     """Makes the table `ready`: the columns, a number for each registration, the frequencies of its values."""
-    connection.execute(
-        "create or replace table registrations as select *, row_number() over () - 1 as number "
-        f"from '{job.directory / 'columns.parquet'}'"
-    )
+    connection.execute(f"create or replace table registrations as select * from '{job.directory / 'columns.parquet'}'")
     joined = ""
     shares = ""
     for column, query in scoring.frequencies(told).items():
@@ -134,20 +138,28 @@ def prepare(connection: duckdb.DuckDBPyConnection, job: Job, told: scoring.Model
 
 def _pairs(connection: duckdb.DuckDBPyConnection, job: Job, progress: Progress) -> None:
     told = read_model(job)
-    queries = scoring.pairs(told, is_link=job.is_link)
-    outs = [job.directory / f"pairs-{place:02d}.parquet" for place in range(len(queries))]
-    if all(out.exists() for out in outs):
+    left = [one for one in weighings(job, told) if not one[0].exists()]
+    if not left:
         return
     prepare(connection, job, told)
+    for place, (out, select) in enumerate(left):
+        progress("pairs", place, len(left))
+        part = out.with_suffix(".part")
+        connection.execute(f"copy ({select}) to '{part}' (format parquet)")
+        part.replace(out)
+
+
+def weighings(job: Job, told: scoring.Model) -> list[tuple[Path, str]]:
+    """For each blocking rule where its pairs go, and the query on `ready` that makes and weighs them."""
     weighed = f"l.number as l, r.number as r, {scoring.weight(told)} as weight"
     levels = f"{scoring.level(told, 'given')} as given, {scoring.level(told, 'birth')} as birth"
-    for place, (query, out) in enumerate(zip(queries, outs, strict=True)):
-        progress("pairs", place, len(queries))
-        if not out.exists():
-            part = out.with_suffix(".part")
-            select = f"select * from (select {weighed}, {levels} {query}) where weight >= {deciding.POSSIBLE}"
-            connection.execute(f"copy ({select}) to '{part}' (format parquet)")
-            part.replace(out)
+    return [
+        (
+            job.directory / f"pairs-{place:02d}.parquet",
+            f"select * from (select {weighed}, {levels} {query}) as weighed where weight >= {deciding.POSSIBLE}",
+        )
+        for place, query in enumerate(scoring.pairs(told, is_link=job.is_link))
+    ]
 
 
 def _persons(connection: duckdb.DuckDBPyConnection, job: Job, _: Progress) -> None:
@@ -155,10 +167,7 @@ def _persons(connection: duckdb.DuckDBPyConnection, job: Job, _: Progress) -> No
     if out.exists():
         return
     told = read_model(job)
-    connection.execute(
-        "create or replace table registrations as select *, row_number() over () - 1 as number "
-        f"from '{job.directory / 'columns.parquet'}'"
-    )
+    connection.execute(f"create or replace table registrations as select * from '{job.directory / 'columns.parquet'}'")
     givens, births = scoring.labels(told, "given"), scoring.labels(told, "birth")
     joins = deciding.may_join(givens, births)
     connection.execute(

@@ -19,7 +19,7 @@ _SIDE: Final = re.compile(r"\b([a-z_]+?)_([lr])\b")
 def frequencies(model: Model) -> dict[str, str]:
     """For each column whose frequencies weigh, the query of `tf_<column>`: share of those that have a value."""
     return {
-        column: f"""select {column} as value, count(*) / (select count({column}) from registrations)::double as share
+        column: f"""select {column} as value, cast(count(*) as double) / (select count({column}) from registrations) as share
     from registrations where {column} is not null group by {column}"""
         for column in dict.fromkeys(
             level["tf_adjustment_column"]
