@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from tools.nhip import linkage, measuring, sending, serving, watching
+from tools.nhip import linkage, measuring, sending, serving, terminology, watching
 from tools.nhip.context import Context
 
 _HELP = """The National Health Information Platform on this machine.
@@ -69,6 +69,7 @@ for command in (
     sending.import_,
     measuring.bench,
     linkage.linkage,
+    terminology.terminology,
     serving.run,
     serving.supervise,
 ):

@@ -262,6 +262,7 @@ def _load(load: loading.Load) -> terminology_pb2.Load:
         rows=load.rows,
         is_complete=load.is_complete,
         is_current=load.is_current,
+        digest=load.digest,
     )
 
 

@@ -564,6 +564,7 @@ class Load(_message.Message):
     ROWS_FIELD_NUMBER: _builtins.int
     IS_COMPLETE_FIELD_NUMBER: _builtins.int
     IS_CURRENT_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """concepts, mappings or interactions."""
     name: _builtins.str
@@ -572,6 +573,8 @@ class Load(_message.Message):
     rows: _builtins.int
     is_complete: _builtins.bool
     is_current: _builtins.bool
+    digest: _builtins.str
+    """SHA-256 of the source, in hex."""
     def __init__(
         self,
         *,
@@ -582,10 +585,11 @@ class Load(_message.Message):
         rows: _builtins.int = ...,
         is_complete: _builtins.bool = ...,
         is_current: _builtins.bool = ...,
+        digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_complete", b"is_complete", "is_current", b"is_current", "kind", b"kind", "name", b"name", "rows", b"rows", "title", b"title", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "is_complete", b"is_complete", "is_current", b"is_current", "kind", b"kind", "name", b"name", "rows", b"rows", "title", b"title", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

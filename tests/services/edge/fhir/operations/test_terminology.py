@@ -106,3 +106,25 @@ async def test_what_is_wrong_is_said(whole, path, status, reason):
     answer = await whole.get(f"{FHIR}/{path}")
     assert answer.status_code == status, answer.text
     assert reason in str(answer.json()["issue"][0]["details"])
+
+
+async def test_what_is_loaded_over_http_is_known_to_fhir_at_once(hospital):
+    client = await hospital("10661", "user/*.cruds terminology.write")
+    part = {
+        "name": "http://hl7.org/fhir/sid/icd-10",
+        "version": "2019",
+        "digest": "0" * 64,
+        "offset": "0",
+        "isLast": True,
+    }
+    rows = [{"code": "A00", "display": "Cholera"}, {"code": "A00.0", "display": "Biovar", "parents": ["A00"]}]
+    loaded = await client.post("/v1/terminology/concepts:load", json={"part": part, "concepts": rows})
+    assert loaded.status_code == 200, loaded.text
+    assert (loaded.json()["load"]["rows"], loaded.json()["load"]["isCurrent"]) == ("2", True)
+    found = await client.get(f"{FHIR}/CodeSystem/$lookup", params={"system": part["name"], "code": "A00"})
+    assert values(found, "display") == ["Cholera"]
+    refused = await client.post(
+        "/v1/terminology/concepts:load", json={"part": {**part, "digest": "x"}, "concepts": rows}
+    )
+    assert refused.status_code == 400
+    assert (await client.get("/v1/terminology/loads")).json()["loads"][0]["name"] == part["name"]
