@@ -50,7 +50,10 @@ def history_entry(base: str, stored: resources_pb2.StoredResource) -> bytes:
     """An entry of a history; a deletion has no resource."""
     method = _METHODS.get(stored.operation, "PUT")
     is_create = method == "POST"
-    place = stored.type if is_create else f"{stored.type}/{stored.id}"
+    if is_create and stored.version > 1:
+        # A deleted resource was brought back under its own id.
+        method = "PUT"
+    place = stored.type if method == "POST" else f"{stored.type}/{stored.id}"
     status = "204 No Content" if method == "DELETE" else "201 Created" if is_create else "200 OK"
     rest = orjson.dumps(
         {

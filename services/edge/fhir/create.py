@@ -39,7 +39,7 @@ async def create(upstream: Upstream, request: Request, resource_type: str) -> Re
 
 def _condition(request: Request) -> str:
     """Of If-None-Exist; some clients put it into the URL, where it would be lost without a word."""
-    condition = request.header(b"if-none-exist").removeprefix("?")
+    condition = single.query_in(request.header(b"if-none-exist"))
     if condition or not request.scope["query_string"]:
         return condition
     asked = [pair for pair in request.query if pair[0] not in FORM_PARAMETERS]

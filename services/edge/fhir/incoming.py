@@ -13,6 +13,7 @@ from services.edge import soundjson
 from services.edge.asgi import Request
 from services.edge.fhir.interaction import base_url, parse_etag
 from services.edge.fhir.media import JSON_PATCH
+from services.edge.fhir.single import query_in
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _WITH_RESOURCE = frozenset({"POST", "PUT", "PATCH"})
@@ -87,7 +88,7 @@ class _Reader:
             url=self._relative(url),
             resource=resource,
             body=_patch_in(resource, body, place) if method == "PATCH" and resource else body.encode(),
-            if_none_exist=self._string(request, "ifNoneExist", place).removeprefix("?"),
+            if_none_exist=query_in(self._string(request, "ifNoneExist", place)),
             if_match=parse_etag(held, f"{place}.request.ifMatch") if held else 0,
             if_none_match=self._string(request, "ifNoneMatch", place),
             if_modified_since=_http_date(self._string(request, "ifModifiedSince", place), place),

@@ -156,8 +156,9 @@ def location(base: str, stored: resources_pb2.StoredResource) -> str:
 def written(request: Request, stored: resources_pb2.StoredResource, status: int, *, located: bool) -> Reply:
     """The answer to a write, as the header Prefer wants it."""
     headers = version_headers(stored)
-    if located:
-        headers.append((b"location", location(base_url(request), stored).encode()))
+    # Where the version is that was written: a client that wants no content learns it from here.
+    name = b"location" if located else b"content-location"
+    headers.append((name, location(base_url(request), stored).encode()))
     wanted = preference(request, "return").lower()
     if wanted == "minimal":
         return Reply(status, b"", b"", headers)

@@ -54,6 +54,12 @@ def _place(text: str, root: str) -> str:
     return _ENTRY.sub("", _RESOURCE.sub(root, text))
 
 
+def query_in(condition: str) -> str:
+    """The query of a condition, which some clients write with the type or the whole URL before it."""
+    before, mark, query = condition.partition("?")
+    return query if mark and "=" not in before else condition
+
+
 def condition_of(query: list[tuple[str, str]]) -> str:
     """The search that names the resource. Raises InvalidArgumentError, reason CONDITION_MISSING, where there is none."""
     condition = [(name, value) for name, value in query if name not in FORM_PARAMETERS]

@@ -159,6 +159,14 @@ async def test_a_condition_in_the_url_of_a_create_is_not_lost(edge):
     assert request.if_none_exist == "identifier=a%7Cb"
 
 
+@pytest.mark.parametrize("before", ["", "?", "Observation?", f"{BASE}/Observation?"])
+async def test_a_condition_may_name_the_type_before_it(edge, before):
+    headers = {**FHIR_JSON, "if-none-exist": f"{before}identifier=a|b?c"}
+    await edge.client.post("/fhir/R4/Observation", content=BODY, headers=headers)
+    (request,) = edge.platform.called("records.CreateResource")
+    assert request.if_none_exist == "identifier=a|b?c"
+
+
 async def test_a_create_that_matches_one_answers_200(edge):
     response = service_pb2.CreateResourceResponse(resource=stored(), outcome=resources_pb2.WRITE_OUTCOME_UNCHANGED)
     edge.platform.answers["records.CreateResource"] = response
@@ -228,6 +236,7 @@ async def test_an_update_goes_over_the_version_that_was_read(edge):
     body = b'{"resourceType":"Observation","id":"o1"}'
     answer = await edge.client.put("/fhir/R4/Observation/o1", content=body, headers={**FHIR_JSON, "if-match": 'W/"3"'})
     assert (answer.status_code, answer.headers["etag"]) == (200, 'W/"4"')
+    assert answer.headers["content-location"] == f"{BASE}/Observation/o1/_history/4"
     (request,) = edge.platform.called("records.UpdateResource")
     assert request == service_pb2.UpdateResourceRequest(
         type="Observation", id="o1", body=body, if_match=3, base_url=BASE
@@ -285,6 +294,18 @@ async def test_history_tells_what_made_each_version(edge):
     assert links["next"].endswith("&_page=t%20n")
     (request,) = edge.platform.called("records.ListHistory")
     assert (request.id, request.page_size, request.since.ToJsonString()) == ("o1", 3, "2025-12-31T17:00:00Z")
+
+
+async def test_what_was_brought_back_was_put_there_again(edge):
+    edge.platform.answers["records.ListHistory"] = service_pb2.ListHistoryResponse(
+        versions=[stored(version=3), stored(version=2, body=b"", operation=3), stored()]
+    )
+    entries = (await edge.client.get("/fhir/R4/Observation/o1/_history")).json()["entry"]
+    assert [(one["request"]["method"], one["request"]["url"], one["response"]["status"]) for one in entries] == [
+        ("PUT", "Observation/o1", "201 Created"),
+        ("DELETE", "Observation/o1", "204 No Content"),
+        ("POST", "Observation", "201 Created"),
+    ]
 
 
 async def test_the_history_of_a_type_has_no_id(edge):
