@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-spark check journey bench bench-index protos fmt clean bench-validation
+.PHONY: help run test test-spark check journey bench bench-care bench-index protos fmt clean bench-validation
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,9 @@ bench: .venv/ready ## the benchmarks, each beside its raw limit; writes build/be
 
 bench-validation: .venv/ready ## what validating a resource costs
 	@exec $(BIN)/nhip bench validation
+
+bench-care: .venv/ready ## everything of a person, summaries, advice on orders: what a doctor waits for
+	@exec $(BIN)/python -m tools.bench.care
 
 bench-index: .venv/ready ## the patient index at 100 thousand and 1 million registrations
 	@exec $(BIN)/python -m tools.bench.index
