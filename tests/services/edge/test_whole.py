@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 
+from tests.services.edge.conftest import SCOPES
 from tests.services.edge.fhir.stored import HN, a_patient, bundle_of
 
 FHIR_JSON = {"content-type": "application/fhir+json"}
@@ -147,3 +148,34 @@ async def test_a_transaction_patches_searches_and_reads_what_it_wrote(whole):
     refused = await whole.post("/fhir/R4", content=bundle_of("transaction", *entries), headers={**FHIR_JSON, **at})
     assert (refused.status_code, refused.json()["issue"][0]["expression"]) == (400, ["Bundle.entry[2].resource.status"])
     assert len((await whole.get("/fhir/R4/Observation", headers=at)).json()["entry"]) == 1
+
+
+async def test_a_merge_is_tried_made_explained_and_taken_back_through_the_edge(hospital):
+    whole = await hospital("10661", f"{SCOPES} registrations.link")
+    first = (await whole.post("/fhir/R4/Patient", json=a_patient(), headers=FHIR_JSON)).json()["id"]
+    other = await hospital("11042")
+    body = {"localNumber": "9", "organizationId": "11042", "birthDate": "1950-01-01", "sex": "SEX_FEMALE"}
+    second = (await other.post("/v1/registrations", json=body)).json()["registration"]
+    person = (await whole.get(f"/v1/registrations/{first}")).json()["registration"]["personId"]
+    merge = f"/v1/persons/{person}:merge"
+    words = {"fromPersonId": second["personId"], "reason": "one card"}
+    tried = (await whole.post(merge, json={**words, "validateOnly": True})).json()
+    assert [one["registrationId"] for one in tried["moves"]] == [second["registrationId"]]
+    # Claims and surveillance are not up here: they are named, and nothing is guessed.
+    assert tried["consequences"]["unanswered"] == ["claims", "surveillance"]
+    assert len((await whole.get(f"/v1/persons/{person}")).json()["person"]["registrations"]) == 1
+    made = (await whole.post(merge, json=words)).json()
+    assert len((await whole.get(f"/v1/persons/{person}")).json()["person"]["registrations"]) == 2
+    picture = await whole.get(
+        f"/v1/registrations/{first}/explanations/{second['registrationId']}/waterfall?language=LANGUAGE_TH"
+    )
+    assert (picture.status_code, picture.headers["content-type"]) == (200, "image/svg+xml"), picture.text
+    assert picture.text.startswith("<svg")
+    assert "วันเกิด" in picture.text
+    found = (await whole.get(f"/v1/persons/{person}/facilities")).json()["facilities"]
+    assert {one["organizationId"] for one in found} == {"10661", "11042"}
+    view = (await whole.get(f"/v1/persons/{person}/golden")).json()["view"]
+    assert {one["field"] for one in view["sources"]} >= {"birth_date", "sex"}
+    revert = await whole.post(f"/v1/decisions/{made['decisions'][0]['decisionId']}:revert", json={"reason": "a slip"})
+    assert revert.status_code == 200, revert.text
+    assert len((await whole.get(f"/v1/persons/{person}")).json()["person"]["registrations"]) == 1
