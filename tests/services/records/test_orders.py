@@ -39,6 +39,9 @@ def drug(text: str = "", code: tuple[str, str] = ("", "")) -> dict:
         # Cefalexin has the side chain of amoxicillin; ceftriaxone has not.
         (known("Amoxicillin"), drug("Cephalexin 500 mg"), "drugs with the side chain of aminopenicillins"),
         (known("Cefazolin"), drug("Ceftriaxone 1 g vial"), "cephalosporins"),
+        # Aztreonam is no cephalosporin, and has the side chain of one of them.
+        (known("Ceftazidime"), drug("Aztreonam 1 g"), "drugs with the side chain of ceftazidime"),
+        (known("Ceftriaxone"), drug("Aztreonam 1 g"), None),
         (known("Sulfa"), drug("Co-trimoxazole 80/400"), None),
         (known("Sulfamethoxazole"), drug("Co-trimoxazole 80/400"), "sulfonamide antibacterials"),
         (known("ซัลฟา"), drug("Co-trimoxazole 80/400"), "sulfonamide antibacterials"),
