@@ -18,6 +18,8 @@ INTERACTIONS = (
     *("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"),
 )
 SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system", "search-system")
+# Of R4B, which the definitions know for what notifies of subscriptions; a statement of R4 must not name it.
+_BEYOND_R4 = frozenset({"SubscriptionStatus"})
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _PROCESS_MESSAGE = {
     "name": "process-message",
@@ -82,7 +84,7 @@ def _security(root: str) -> dict[str, Any]:
 
 @functools.cache
 def _resources() -> list[dict[str, Any]]:
-    return [_resource(name) for name in sorted(definitions().resource_types)]
+    return [_resource(name) for name in sorted(definitions().resource_types - _BEYOND_R4)]
 
 
 def _resource(name: str) -> dict[str, Any]:

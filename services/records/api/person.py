@@ -28,6 +28,8 @@ from services.records.store import compartment, labels, resources, searching
 from services.records.store.reindexing import require_indexed
 
 DEFAULT_PAGE = 2000
+# Half of what a message may be: what is referred to comes along.
+MAX_PAGE_BYTES = 16 * 1024 * 1024
 # The observations of one person that `$lastn` looks through, newest first.
 MAX_OBSERVATIONS = 10_000
 # A role leads to a person and an organisation, a drug to its maker: two steps reach what a reader needs.
@@ -78,11 +80,11 @@ class PersonRecordsApi(UseCases):
             found = await compartment.everything(reader, call.caller, now, asked)
             if not found and not after:
                 await self._require_compartment(reader, call, request.registration_id)
-            page = found[:count]
+            page = _fitting(found[:count])
             referred = await _referred(reader, call.caller, now, page, SUPPORTING.intersection(granted))
         for stored in (*page, *referred):
             filing.touch(call, stored)
-        last = page[-1] if len(found) > count else None
+        last = page[-1] if len(found) > len(page) else None
         return person_pb2.ListEverythingResponse(
             resources=[wire.stored_message(one) for one in page],
             referred=[wire.stored_message(one) for one in referred],
@@ -183,6 +185,16 @@ def _granted(caller: Caller, types: Sequence[str]) -> list[str]:
     if types:
         return [one for one in dict.fromkeys(types) if caller.scopes.allow_fhir(one, "r")]
     return list(_all_granted(caller.scopes))
+
+
+def _fitting(resources: Sequence[Stored]) -> Sequence[Stored]:
+    """As many as one message carries; one at least."""
+    size = 0
+    for index, stored in enumerate(resources):
+        size += len(stored.body)
+        if size > MAX_PAGE_BYTES and index:
+            return resources[:index]
+    return resources
 
 
 async def _referred(

@@ -86,10 +86,17 @@ async def test_a_merge_and_an_unmerge_change_the_answer_and_move_no_record(stage
         "Observation",
     ]
     assert await stage.found("Encounter?patient=reg-a", token) == [f"Encounter/{held.id}"]
+    gathered = await ask(stage, "GatherSummary", person_pb2.GatherSummaryRequest(registration_id="reg-a"), token)
+    assert sorted(types(gathered.resources)) == ["Encounter", "Observation", "Patient"]
+    last = person_pb2.ListLastObservationsRequest(type="Observation", parameters=search(patient="reg-b"))
+    assert len((await ask(stage, "ListLastObservations", last, token)).observations) == 1
     assert await stage.read(f"Encounter/{held.id}", token) == before
     await stage.register("reg-b", B, person="p-2")
     assert types((await everything(stage, "reg-a", token)).resources) == ["Patient", "Observation"]
     assert types((await everything(stage, "reg-b", token)).resources) == ["Patient", "Encounter"]
+    assert not (await ask(stage, "ListLastObservations", last, token)).observations
+    gathered = await ask(stage, "GatherSummary", person_pb2.GatherSummaryRequest(registration_id="reg-a"), token)
+    assert types(gathered.resources) == ["Observation"]
     assert await stage.read(f"Encounter/{held.id}", token) == before
 
 
@@ -132,6 +139,22 @@ async def test_pages_tell_each_resource_once_the_patient_first(stage: Stage):
         first = await everything(stage, "reg-a", page_size=3)
         await everything(stage, "reg-a", page_size=3, page_token=first.next_page_token, types=["Observation"])
     assert refused.value.reason == "PAGE_TOKEN_INVALID"
+
+
+async def test_a_page_ends_where_a_message_would_grow_too_large(stage: Stage, monkeypatch):
+    monkeypatch.setattr("services.records.api.person.MAX_PAGE_BYTES", 1000)
+    await stage.arrive("reg-a", A)
+    for day in range(1, 6):
+        await stage.create(an_observation("reg-a", on=f"2024-05-0{day}"))
+    seen, token = [], ""
+    while True:
+        page = await everything(stage, "reg-a", page_token=token)
+        assert 1 <= len(page.resources) < 6
+        seen += keys(page.resources)
+        token = page.next_page_token
+        if not token:
+            break
+    assert len(seen) == len(set(seen)) == 6
 
 
 async def test_dates_bound_what_happened_and_since_what_was_recorded(stage: Stage):

@@ -409,6 +409,7 @@ async def test_the_capability_statement_tells_what_is_done(edge):
     (rest,) = statement["rest"]
     resources = {resource["type"]: resource for resource in rest["resource"]}
     assert len(resources) >= 145
+    assert "SubscriptionStatus" not in resources
     patient = resources["Patient"]
     assert {one["code"] for one in patient["interaction"]} == {
         *("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type")

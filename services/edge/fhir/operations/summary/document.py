@@ -95,7 +95,8 @@ class _Making:
             raise AssertionError("an empty section that need not stand is left out")
         return {
             "title": f"{section.thai} / {section.title}",
-            "code": {"coding": [{"system": _LOINC, "code": section.code, "display": section.title}]},
+            # Without a display: what LOINC calls a section changes between its versions.
+            "code": {"coding": [{"system": _LOINC, "code": section.code}], "text": section.title},
             "text": text,
             "entry": [{"reference": one} for one in references],
         }
