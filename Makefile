@@ -27,10 +27,10 @@ unexport VIRTUAL_ENV
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-spark check journey bench bench-care bench-index protos fmt clean bench-validation
+.PHONY: help run test test-spark check journey bench bench-care bench-index bench-linkage-batch protos fmt clean bench-validation
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/ready ## start the platform, sample data, the journey; serve until Ctrl-C
 	@exec $(BIN)/nhip run
@@ -61,6 +61,9 @@ bench-validation: .venv/ready ## what validating a resource costs
 
 bench-care: .venv/ready ## everything of a person, summaries, advice on orders: what a doctor waits for
 	@exec $(BIN)/python -m tools.bench.care
+
+bench-linkage-batch: .venv/ready ## whole files beside plain Splink: time, memory, what is found
+	@exec $(BIN)/python -m tools.bench.linkage_batch
 
 bench-index: .venv/ready ## the patient index at 100 thousand and 1 million registrations
 	@exec $(BIN)/python -m tools.bench.index

@@ -33,7 +33,11 @@ def _name(column: str) -> dict[str, Any]:
     same_sound = f"({sound}_l = {sound}_r and length({sound}_l) > 1)"
     same_roman = f"({roman}_l = {roman}_r and length({roman}_l) > 2)"
     alike = f"jaro_winkler_similarity({column}_l, {column}_r)"
-    slip = f"(length({column}_l) > 4 and length({column}_r) > 4 and damerau_levenshtein({column}_l, {column}_r) <= 1)"
+    # One slip in five letters or more leaves names at least this alike, and the distance costs more to compute.
+    slip = (
+        f"({alike} >= {_CLOSE} and length({column}_l) > 4 and length({column}_r) > 4 "
+        f"and damerau_levenshtein({column}_l, {column}_r) <= 1)"
+    )
     return {
         "output_column_name": column,
         "comparison_levels": [
