@@ -5,7 +5,7 @@ from dataclasses import replace
 from nhip.patient_index.v1 import service_pb2, viewing_pb2
 
 from libs.access.caller import EMERGENCY, TREATMENT
-from libs.errors import InvalidArgumentError, PermissionDeniedError
+from libs.errors import InvalidArgumentError, NotFoundError, PermissionDeniedError
 from libs.runtime.call import Call
 from services.patient_index import wire
 from services.patient_index.api.admitting import asked_features
@@ -26,7 +26,7 @@ from services.patient_index.rules.placing import find_matches
 from services.patient_index.rules.registering import normalized
 from services.patient_index.rules.searching import criteria_of
 from services.patient_index.rules.world import World
-from services.patient_index.store import reading
+from services.patient_index.store import history, reading
 
 DEFAULT_MATCHES = 10
 _LOCATING = frozenset({TREATMENT, EMERGENCY})
@@ -103,8 +103,12 @@ class Viewing(Rooted):
 
     async def _person(self, person_id: str, call: Call) -> list[Held]:
         async with self.means.database.reading() as reader:
-            persons = await reading.read_persons(reader, [person_id], only_key(call))
-        registrations = persons.get(person_id)
+            registrations = (await reading.read_persons(reader, [person_id], only_key(call))).get(person_id)
+            is_told = not registrations and only_key(call) is None and reading.is_id(person_id)
+            merged = await history.merged_into(reader, [person_id]) if is_told else {}
+        if person_id in merged:
+            metadata = {"person_id": merged[person_id]}
+            raise NotFoundError("PERSON_MERGED", "the person was merged into another, who is named", metadata=metadata)
         if not registrations:
             raise person_unknown()
         touch_person(call, registrations)

@@ -179,3 +179,52 @@ async def test_a_merge_is_tried_made_explained_and_taken_back_through_the_edge(h
     revert = await whole.post(f"/v1/decisions/{made['decisions'][0]['decisionId']}:revert", json={"reason": "a slip"})
     assert revert.status_code == 200, revert.text
     assert len((await whole.get(f"/v1/persons/{person}")).json()["person"]["registrations"]) == 1
+
+
+def an_observation(patient: str) -> dict:
+    code = {"coding": [{"system": "http://loinc.org", "code": "718-7"}]}
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": code,
+        "subject": {"reference": f"Patient/{patient}"},
+    }
+
+
+async def test_records_follow_a_merge_a_split_and_an_unlink_by_the_feed_alone(hospital):
+    whole = await hospital("10661", f"{SCOPES} registrations.link")
+    other = await hospital("11042")
+    first = (await whole.post("/fhir/R4/Patient", json=a_patient(), headers=FHIR_JSON)).json()["id"]
+    stranger = {
+        "resourceType": "Patient",
+        "identifier": [{"system": "https://terms.sil-th.org/hcode/5/11042/HN", "value": "9"}],
+        "gender": "female",
+        "birthDate": "1950-01-01",
+    }
+    created = await other.post("/fhir/R4/Patient", json=stranger, headers=FHIR_JSON)
+    second = created.json()["id"]
+    filed = await other.post("/fhir/R4/Observation", json=an_observation(second), headers=FHIR_JSON)
+    assert filed.status_code == 201, filed.text
+
+    async def person_of(registration: str) -> str:
+        return (await whole.get(f"/v1/registrations/{registration}")).json()["registration"]["personId"]
+
+    async def decide(path: str, **words) -> dict:
+        answer = await whole.post(path, json={"reason": "told so", **words})
+        assert answer.status_code == 200, answer.text
+        return {"nhip-position": answer.headers["nhip-position"]}
+
+    async def seen(position: dict) -> int:
+        """How many observations the first hospital finds of its patient, once records has followed so far."""
+        found = await whole.get(f"/fhir/R4/Observation?patient={first}&_total=accurate", headers=position)
+        assert found.status_code == 200, found.text
+        return found.json()["total"]
+
+    one, two = await person_of(first), await person_of(second)
+    assert await seen({}) == 0
+    assert await seen(await decide(f"/v1/persons/{one}:merge", fromPersonId=two)) == 1
+    assert await seen(await decide(f"/v1/persons/{one}:split", groups=[{"registrationIds": [second]}])) == 0
+    apart = await person_of(second)
+    assert await seen(await decide(f"/v1/registrations/{second}:link", personId=one)) == 1
+    assert await seen(await decide(f"/v1/registrations/{second}:unlink")) == 0
+    assert await person_of(second) == apart

@@ -4,6 +4,8 @@ import asyncio
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 from nhip.patient_index.v1 import decisions_pb2, resources_pb2, service_pb2
 from sqlalchemy import text
 
@@ -223,3 +225,18 @@ def test_the_command_compares_and_says_so(database_url, monkeypatch, tmp_path, c
     assert run(["replay", "--check"]) == 0
     assert "0 decisions rebuild 0 registrations, and all stand as decided" in capsys.readouterr().out
     assert run(["replay", "--everything"]) == 2
+
+
+async def test_who_asks_for_a_merged_person_is_told_who_stands_for_it_and_a_citizen_is_not(index: Index):
+    a, b, c = await strangers(index, 3)
+    await merge(index, a.person_id, b.person_id)
+    await merge(index, b.person_id, c.person_id)
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await index.person(a.person_id)
+    assert refusal(error.value)[:2] == ("NOT_FOUND", "PERSON_MERGED")
+    info = error_details_pb2.ErrorInfo()
+    assert any(detail.Unpack(info) for detail in rpc_status.from_call(error.value).details)
+    assert dict(info.metadata) == {"person_id": c.person_id}
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await index.person(a.person_id, **index.citizen(a_number(9)))
+    assert refusal(error.value)[:2] == ("NOT_FOUND", "PERSON_UNKNOWN")

@@ -252,7 +252,7 @@ class PatientIndexServiceServicer:
 
     def GetPerson(self, request, context):
         """The person with all registrations. A citizen reads only themself.
-        Fails with NOT_FOUND, reason PERSON_UNKNOWN.
+        Fails with NOT_FOUND, reasons PERSON_UNKNOWN, PERSON_MERGED (the metadata name who stands for the person now).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

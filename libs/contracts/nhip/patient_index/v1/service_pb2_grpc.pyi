@@ -50,7 +50,7 @@ class PatientIndexServiceStub:
     """Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN."""
     GetPerson: _grpc.UnaryUnaryMultiCallable[_service_pb2.GetPersonRequest, _service_pb2.GetPersonResponse]
     """The person with all registrations. A citizen reads only themself.
-    Fails with NOT_FOUND, reason PERSON_UNKNOWN.
+    Fails with NOT_FOUND, reasons PERSON_UNKNOWN, PERSON_MERGED (the metadata name who stands for the person now).
     """
     SearchPersons: _grpc.UnaryUnaryMultiCallable[_service_pb2.SearchPersonsRequest, _service_pb2.SearchPersonsResponse]
     """Finds persons by an identifier, or by name and birth date; exact, without guessing. A citizen's token finds the
@@ -208,7 +208,7 @@ class PatientIndexServiceAsyncStub(PatientIndexServiceStub):
     """Fails with NOT_FOUND, reason REGISTRATION_UNKNOWN."""
     GetPerson: _aio.UnaryUnaryMultiCallable[_service_pb2.GetPersonRequest, _service_pb2.GetPersonResponse]  # type: ignore[assignment]
     """The person with all registrations. A citizen reads only themself.
-    Fails with NOT_FOUND, reason PERSON_UNKNOWN.
+    Fails with NOT_FOUND, reasons PERSON_UNKNOWN, PERSON_MERGED (the metadata name who stands for the person now).
     """
     SearchPersons: _aio.UnaryUnaryMultiCallable[_service_pb2.SearchPersonsRequest, _service_pb2.SearchPersonsResponse]  # type: ignore[assignment]
     """Finds persons by an identifier, or by name and birth date; exact, without guessing. A citizen's token finds the
@@ -387,7 +387,7 @@ class PatientIndexServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_service_pb2.GetPersonResponse, _abc.Awaitable[_service_pb2.GetPersonResponse]]:
         """The person with all registrations. A citizen reads only themself.
-        Fails with NOT_FOUND, reason PERSON_UNKNOWN.
+        Fails with NOT_FOUND, reasons PERSON_UNKNOWN, PERSON_MERGED (the metadata name who stands for the person now).
         """
 
     @_abc_1.abstractmethod
