@@ -50,7 +50,16 @@ def edge_paths() -> set[str]:
         stream_unary = unary_stream = unary_unary
 
     edge = Edge(Upstream({name: Nowhere() for name in SERVICES}), AccessLog())
-    return {*edge._fixed, "/", "/docs", "/docs/docs.js", "/v1/registrations", "/fhir/R4/Patient", "/fhir/R4"}
+    return {
+        *edge._fixed,
+        "/",
+        "/docs",
+        "/docs/docs.js",
+        "/v1/registrations",
+        "/fhir/R4/Patient",
+        "/fhir/R4",
+        "/cds-services",
+    }
 
 
 def is_public(path: str, kind: str, wanted: str) -> bool:

@@ -48,14 +48,12 @@ async def test_everything_of_a_patient_by_get_and_post_with_pages(whole, patient
     assert narrowed["total"] == 2
 
 
-@pytest.mark.parametrize(
-    ("query", "named"),
-    [("_typo=1", "_typo"), ("start=yesterday", "start"), ("_count=-1", "_count"), ("_type=Nothing", "_type")],
-)
-async def test_a_mistaken_parameter_is_named(whole, patient, query, named):
-    answer = await whole.get(f"{FHIR}/Patient/{patient}/$everything?{query}")
-    assert answer.status_code == 400
-    assert answer.json()["issue"][0]["expression"] == [named]
+async def test_a_mistaken_parameter_is_named(whole, patient):
+    mistakes = (("_typo=1", "_typo"), ("start=yesterday", "start"), ("_count=-1", "_count"), ("_type=Nothing", "_type"))
+    for query, named in mistakes:
+        answer = await whole.get(f"{FHIR}/Patient/{patient}/$everything?{query}")
+        assert answer.status_code == 400
+        assert answer.json()["issue"][0]["expression"] == [named]
 
 
 async def test_who_is_not_there_has_nothing(whole):
