@@ -10,17 +10,25 @@ from services.records.store.resources import by_view
 from services.records.visibility import parameters, view_of
 
 MAX_LABELS = 1000
+# Of each type: whoever asks must not make the whole store be read.
+NEWEST = 20_000
 
 # Most resources carry none: those are told by their bytes, before any is parsed.
 IN_USE = by_view(
     "labels.in_use",
     f"""
     WITH labelled AS MATERIALIZED (
-        SELECT CAST(convert_from(r.body, 'UTF8') AS jsonb) -> 'meta' AS meta
-        FROM resources AS r
-        WHERE r.type = ANY(CAST(:types AS text[])) AND r.operation <> {Operation.DELETE.value} AND {{r}}
-          AND (position(CAST('"profile":[' AS bytea) IN r.body) > 0 OR position(CAST('"tag":[' AS bytea) IN r.body) > 0
-               OR position(CAST('"security":[' AS bytea) IN r.body) > 0)
+        SELECT CAST(convert_from(newest.body, 'UTF8') AS jsonb) -> 'meta' AS meta
+        FROM unnest(CAST(:types AS text[])) AS wanted (type)
+        CROSS JOIN LATERAL (
+            SELECT r.body FROM resources AS r
+            WHERE r.type = wanted.type AND r.operation <> {Operation.DELETE.value} AND {{r}}
+            ORDER BY r.recorded_at DESC
+            LIMIT {NEWEST}
+        ) AS newest
+        WHERE position(CAST('"profile":[' AS bytea) IN newest.body) > 0
+           OR position(CAST('"tag":[' AS bytea) IN newest.body) > 0
+           OR position(CAST('"security":[' AS bytea) IN newest.body) > 0
     )
     SELECT DISTINCT found.kind, found.value
     FROM labelled

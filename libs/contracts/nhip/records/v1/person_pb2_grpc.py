@@ -90,8 +90,8 @@ class PersonRecordsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CollectLabels(self, request, context):
-        """The profiles, tags and security labels in use on the resources that the caller may see: of one type, or of all types
-        that the caller's scopes grant.
+        """The profiles, tags and security labels in use on the newest resources that the caller may see: 20,000 of one type, or of
+        each type that the caller's scopes grant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

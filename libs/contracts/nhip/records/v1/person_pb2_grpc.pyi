@@ -50,8 +50,8 @@ class PersonRecordsServiceStub:
     Fails as SearchResources; INVALID_ARGUMENT, reason SEARCH_INVALID, where no person is named.
     """
     CollectLabels: _grpc.UnaryUnaryMultiCallable[_person_pb2.CollectLabelsRequest, _person_pb2.CollectLabelsResponse]
-    """The profiles, tags and security labels in use on the resources that the caller may see: of one type, or of all types
-    that the caller's scopes grant.
+    """The profiles, tags and security labels in use on the newest resources that the caller may see: 20,000 of one type, or of
+    each type that the caller's scopes grant.
     """
 
 @_typing.type_check_only
@@ -76,8 +76,8 @@ class PersonRecordsServiceAsyncStub(PersonRecordsServiceStub):
     Fails as SearchResources; INVALID_ARGUMENT, reason SEARCH_INVALID, where no person is named.
     """
     CollectLabels: _aio.UnaryUnaryMultiCallable[_person_pb2.CollectLabelsRequest, _person_pb2.CollectLabelsResponse]  # type: ignore[assignment]
-    """The profiles, tags and security labels in use on the resources that the caller may see: of one type, or of all types
-    that the caller's scopes grant.
+    """The profiles, tags and security labels in use on the newest resources that the caller may see: 20,000 of one type, or of
+    each type that the caller's scopes grant.
     """
 
 class PersonRecordsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -123,8 +123,8 @@ class PersonRecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _person_pb2.CollectLabelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_person_pb2.CollectLabelsResponse, _abc.Awaitable[_person_pb2.CollectLabelsResponse]]:
-        """The profiles, tags and security labels in use on the resources that the caller may see: of one type, or of all types
-        that the caller's scopes grant.
+        """The profiles, tags and security labels in use on the newest resources that the caller may see: 20,000 of one type, or of
+        each type that the caller's scopes grant.
         """
 
 def add_PersonRecordsServiceServicer_to_server(servicer: PersonRecordsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
