@@ -108,6 +108,9 @@ def _searchset(
         links.append(("next", bundle.url(here, [*kept, (PAGE, response.next_page_token)])))
     entries = [bundle.search_entry(base, stored, "match") for stored in response.matches]
     entries += [bundle.search_entry(base, stored, "include") for stored in response.included]
+    if response.explanation:
+        told = outcome([issue("information", "informational", response.explanation, "SEARCH_EXPLAINED")])
+        entries.append(b'{"resource":%b,"search":{"mode":"outcome"}}' % told)
     if ignored:
         said = outcome(
             [

@@ -22,6 +22,9 @@ from services.records.rules.queries import AnyCondition, Query, compartment_of, 
 from services.records.store import reindexing, searching
 from services.records.store.searching import Position, State, may_see
 
+# An explanation counts rows that the caller may not see.
+EXPLAINERS = frozenset({"records.explain"})
+
 __all__ = ["Searching", "may_see"]
 
 
@@ -34,6 +37,7 @@ class _Found:
     next_page_token: str
     total: int | None
     ignored: list[str]
+    explanation: str
 
     def fields(self) -> dict[str, Any]:
         return {
@@ -42,6 +46,7 @@ class _Found:
             "next_page_token": self.next_page_token,
             "total": self.total,
             "ignored_parameters": self.ignored,
+            "explanation": self.explanation,
         }
 
 
@@ -75,12 +80,18 @@ class Searching(UseCases):
         after = _position(place)
         if compartment:
             query.conditions.append(_within(compartment, query.types))
+        if query.explains and not call.caller.scopes.has_any(EXPLAINERS):
+            raise PermissionDeniedError("SCOPE_MISSING", "_explain is for those who operate: scope records.explain")
         seen_at = self.clock()
         # A snapshot only where several statements must see one state.
         async with self.database.reading(snapshot=bool(query.inclusions)) as reader:
             await reindexing.require_indexed(reader, query.types, self.indexed)
             page = await searching.search(reader, call.caller, seen_at, query, after)
             included = await included_with(reader, call.caller, seen_at, query, page.matches)
+            explanation = ""
+            if query.explains:
+                built = searching.build(call.caller, seen_at, query, after)
+                explanation = orjson.dumps(await searching.explain(reader, built)).decode()
         for stored in (*page.matches, *included):
             filing.touch(call, stored)
         # Counted once: what a walk shows later is of the state of its first page.
@@ -92,6 +103,7 @@ class Searching(UseCases):
             token,
             _total(query, page, after, total),
             query.ignored,
+            explanation,
         )
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 from nhip.records.v1 import service_pb2
 
+from services.records.store.searching import frequencies
 from tests.services.records.stage import (
     B,
     Refused,
@@ -345,3 +346,70 @@ async def test_persons_are_found_over_their_registrations_by_chains_too(stage: S
     # An own view sees what is its own: neither the other's Patient nor the other's finding takes part.
     assert await stage.found("Patient?_has:Observation:patient:code=718-7") == []
     assert await stage.found("Observation?patient.family=ใจดี", stage.token(B)) == []
+
+
+async def test_what_very_many_carry_is_met_on_the_way_and_finds_the_same(
+    clinic: tuple[Stage, dict[str, str]], monkeypatch
+):
+    stage, _ = clinic
+    queries = (
+        "Patient?gender=female&_sort=_id",
+        "Patient?_has:Observation:patient:code=718-7",
+        "Patient?_has:Observation:patient:code=2345-7&gender=female",
+        "Observation?status=final&_sort=-date",
+        "Observation?status=final&code:not=718-7&_total=accurate",
+    )
+    before = [await stage.found(query) for query in queries]
+    assert all(before)
+    monkeypatch.setattr(frequencies, "is_frequent", lambda one: bool(list(frequencies._tokens([one]))))
+    assert [await stage.found(query) for query in queries] == before
+    explained = await stage.search(
+        "Patient?_has:Observation:patient:code=718-7&_explain=true", stage.token(scopes="user/*.cruds records.explain")
+    )
+    assert json.loads(explained.explanation)["lead"] == "order"
+
+
+async def test_an_explanation_is_for_those_who_operate(clinic: tuple[Stage, dict[str, str]]):
+    stage, _ = clinic
+    with pytest.raises(Refused) as refused:
+        await stage.search("Observation?code=718-7&_explain=true")
+    assert refused.value.reason == "SCOPE_MISSING"
+    operating = stage.token(scopes="user/*.cruds records.explain")
+    for query, lead in (
+        ("Observation?code=718-7", "code by date"),
+        ("Observation?patient=reg-1&code=718-7", "registration"),
+        ("Patient?identifier=HN-reg-1", "values"),
+        ("Observation?date=2024", "order"),
+    ):
+        told = json.loads((await stage.search(f"{query}&_explain=true", operating)).explanation)
+        assert told["lead"] == lead
+        assert told["rowsVisited"] > 0
+    assert (await stage.search("Observation?code=718-7&_explain=false")).explanation == ""
+
+
+# Thousands of one code, so that fetching and sorting them all would show.
+MANY_ROWS = """
+    INSERT INTO resources (type, id, filed_under, version, operation, is_personal, organization_id, sensitivity, recorded_at,
+                           content_hash, occurred_from, occurred_to, tokens, body, index_generation)
+    SELECT type, id || n, filed_under || n, 1, 1, is_personal, organization_id, sensitivity, recorded_at, content_hash,
+           occurred_from + n * interval '1 minute', occurred_to + n * interval '1 minute', tokens, body, index_generation
+    FROM resources CROSS JOIN generate_series(1, 3000) AS n WHERE type = 'Observation'
+"""
+
+
+async def test_a_page_of_a_code_that_thousands_carry_reads_about_as_many_as_it_shows(stage: Stage):
+    await stage.arrive("reg-1")
+    await stage.create(an_observation("reg-1"))
+    pool = stage.running.database.pool
+    await pool.execute(MANY_ROWS)
+    await pool.execute(
+        "INSERT INTO search_orders SELECT r.filed_under, r.type, r.id, o.token, r.occurred_from "
+        "FROM resources AS r CROSS JOIN search_orders AS o WHERE r.type = 'Observation' AND r.id <> o.id"
+    )
+    await pool.execute("ANALYZE")
+    operating = stage.token(purpose=1, scopes="user/*.cruds records.explain")
+    query = "Observation?code=718-7&date=ge2024-05-01&_sort=-date&_count=20&_explain=true"
+    told = json.loads((await stage.search(query, operating)).explanation)
+    assert told["lead"] == "code by date"
+    assert told["rowsVisited"] < 200
+    assert told["sequentialScans"] == []

@@ -18,6 +18,8 @@ class TokenCondition:
     is_negated: bool = False
     # The tokens among which resources of this value are also walked by date; empty where they are not.
     orders: tuple[int, ...] = ()
+    # True for codes, which many resources may carry; a number belongs to one.
+    is_common: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,8 @@ def _token(
                 for code in dict.fromkeys(codes)
                 for path in paths
             )
-    return [TokenCondition(hashes, is_negated=modifier == "not", orders=orders)]
+    is_common = parameter.name != "identifier"
+    return [TokenCondition(hashes, is_negated=modifier == "not", orders=orders, is_common=is_common)]
 
 
 def _code(value: str) -> str:

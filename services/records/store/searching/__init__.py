@@ -1,10 +1,11 @@
 """Searches as SQL."""
 
 from services.records.store.searching.building import State, may_see, same_person
+from services.records.store.searching.explaining import explain
 from services.records.store.searching.including import MAX_INCLUDED, by_tokens, included, referring
 from services.records.store.searching.pages import Page, Position, build, search
 
 __all__ = [
-    "MAX_INCLUDED", "Page", "Position", "State", "build", "by_tokens", "included", "may_see", "referring",
+    "MAX_INCLUDED", "Page", "Position", "State", "build", "by_tokens", "explain", "included", "may_see", "referring",
     "same_person", "search",
 ]  # fmt: skip

@@ -42,16 +42,17 @@ _GRAM = 3
 # A transaction ends within this, so that what was recorded longer before a snapshot was taken is within it.
 _SETTLED = timedelta(minutes=10)
 _NOTHING = "false"
-# How the span of a resource (low up to high) stands to the one asked for, by prefix.
+# How the span of a resource (low up to high) stands to the one asked for, by prefix; what follows for its beginning is
+# said too, since that is what indexes are sorted by.
 _PREFIXES = {
-    "eq": "({low} >= {start} AND {high} <= {end})",
+    "eq": "({low} >= {start} AND {low} < {end} AND {high} <= {end})",
     "ne": "NOT ({low} >= {start} AND {high} <= {end})",
     "gt": "{high} > {end}",
     "ge": "({high} > {end} OR {low} >= {start})",
     "lt": "{low} < {start}",
-    "le": "({low} < {start} OR {high} <= {end})",
+    "le": "({low} < {end} AND ({low} < {start} OR {high} <= {end}))",
     "sa": "{low} >= {end}",
-    "eb": "{high} <= {start}",
+    "eb": "({low} < {start} AND {high} <= {start})",
     "ap": "({low} < {end} AND {high} > {start})",
 }
 # The same for numbers, whose own value counts where a side is meant, and whose range where equality is.
@@ -108,6 +109,8 @@ class Builder:
         self.values: dict[str, Any] = dict(parameters(caller, seen_at))
         self._state = state
         self._aliases = 0
+        # Reverse chains that are looked at row by row, instead of leading.
+        self.looked_up: frozenset[Condition] = frozenset()
 
     def name(self, value: Any, sql_type: str) -> str:
         """A parameter of the statement with this value."""
@@ -367,6 +370,8 @@ class Builder:
         other = self._alias()
         if condition.markers:
             markers = TokenCondition(condition.markers)
+            if condition in self.looked_up:
+                return self._has_of(condition, alias, other)
             seen = self._seen((*condition.conditions, markers), other, condition.type)
             return f"{alias}.id IN ({self._persons(f'{other}.filed_under', other, seen)})"
         seen = self._seen(condition.conditions, other, condition.type)
@@ -379,6 +384,26 @@ class Builder:
             SELECT substring(coalesce(reference ->> 'reference', reference #>> '{{}}') FROM {target})
             FROM {self.rows(other)} CROSS JOIN LATERAL ({found}) AS found (reference)
             WHERE {seen}
+        )"""
+
+    def _has_of(self, condition: HasCondition, alias: str, other: str) -> str:
+        """The same of one Patient: by the registrations of the person."""
+        markers = TokenCondition(condition.markers)
+        where = self.where((*condition.conditions, markers), other, (condition.type,), is_led=True)
+        return f"""EXISTS (
+            SELECT 1 FROM (
+                SELECT {alias}.id AS registration_id
+                UNION
+                SELECT others.registration_id FROM registrations AS placed
+                JOIN registrations AS others ON others.person_id = placed.person_id
+                WHERE placed.registration_id = {alias}.id
+            ) AS under
+            CROSS JOIN LATERAL (
+                SELECT 1 FROM {self.rows(other)}
+                WHERE {other}.filed_under = under.registration_id AND {where} AND {visible(other, self.view)}
+                OFFSET 0
+            ) AS one
+            OFFSET 0
         )"""
 
 

@@ -19,8 +19,9 @@ from libs.database.statements import Statement
 from libs.database.transactions import Reader
 from libs.fhir.moments import BEGINNING, END
 from services.records.model import Stored
-from services.records.rules.queries import PersonCondition, Query, Sort, TokenCondition
+from services.records.rules.queries import HasCondition, PersonCondition, Query, Sort, TokenCondition
 from services.records.store.resources import columns, stored_of
+from services.records.store.searching import frequencies
 from services.records.store.searching.building import Builder, State, leads
 from services.records.visibility import visible
 
@@ -63,6 +64,7 @@ def _statement(sql: str) -> Statement:
 
 async def search(reader: Reader, caller: Caller, seen_at: datetime, query: Query, after: Position | None) -> Page:
     """A page of matches, and their number where it is asked for: one statement, so that both are of one state."""
+    await frequencies.learn(reader, frequencies.asked_for(query))
     built = build(caller, seen_at, query, after)
     rows = await reader.fetch(_statement(built.sql), **built.values)
     counted = rows[0]["total"] if built.counts else None
@@ -92,8 +94,13 @@ def build(caller: Caller, seen_at: datetime, query: Query, after: Position | Non
     """The statement of a page."""
     builder = Builder(caller, seen_at, after.state if after is not None else None)
     is_of_person = any(isinstance(one, PersonCondition) for one in query.conditions)
+    leading = [one for one in query.conditions if leads(one)]
+    frequent = [one for one in leading if not is_of_person and frequencies.is_frequent(one)]
+    # What all that leads has in common with very many resources is met on the walk; else the rarer leads.
+    is_walked = bool(frequent) and len(frequent) == len(leading)
+    builder.looked_up = frozenset(one for one in frequent if isinstance(one, HasCondition))
     types = query.types or (query.type,)
-    where = builder.where(query.conditions, "r", types, is_led=is_of_person)
+    where = builder.where(query.conditions, "r", types, is_led=is_of_person or is_walked)
     walked = _walked(query, after)
     keys = _keys(query, builder, is_walked=walked is not None)
     counts = query.wants_total and after is None
@@ -105,7 +112,7 @@ def build(caller: Caller, seen_at: datetime, query: Query, after: Position | Non
     if walked is not None:
         lead, matches = "code by date", _walk(query, builder, where, walked, after)
     else:
-        is_led = any(leads(one) for one in query.conditions)
+        is_led = bool(leading) and not is_walked
         lead = "registration" if is_of_person else "values" if is_led else "order"
         matches = _matches(query, builder, where, keys, after, is_led=is_led)
     if counts:
@@ -176,25 +183,21 @@ def _walk(query: Query, builder: Builder, where: str, token: int, after: Positio
     beyond = ""
     if after is not None:
         moment, last = builder.name(after.values[0], "timestamptz"), builder.name(after.id, "text")
-        beyond = f"AND (walked.occurred_from, walked.id) {'<' if query.is_descending else '>'} ({moment}, {last})"
+        beyond = f"AND (w.occurred_from, w.id) {'<' if query.is_descending else '>'} ({moment}, {last})"
     limit = builder.name(query.count + 1, "bigint")
     # What is led by the walk needs no index of tokens.
     where = where.replace("r.tokens", "(r.tokens || CAST('{}' AS bigint[]))")
     where = f"{where} AND r.tokens || CAST('{{}}' AS bigint[]) @> ARRAY[{builder.name(token, 'bigint')}]"
     return f"""
         SELECT {columns("r")}, pg_current_snapshot()::text AS snapshot, w.occurred_from AS key0
-        FROM (
-            SELECT walked.filed_under, walked.type, walked.id, walked.occurred_from FROM search_orders AS walked
-            WHERE walked.token = {builder.name(token, "bigint")} {beyond}
-            ORDER BY walked.occurred_from {direction}, walked.id {direction} OFFSET 0
-        ) AS w
+        FROM search_orders AS w
         JOIN LATERAL (
             SELECT r.* FROM {builder.rows("r")}
             WHERE r.type = w.type AND r.id = w.id AND r.filed_under = w.filed_under
               AND r.occurred_from = w.occurred_from AND {where}
             OFFSET 0
         ) AS r ON true
-        WHERE {visible("r", builder.view)}
+        WHERE w.token = {builder.name(token, "bigint")} {beyond} AND {visible("r", builder.view)}
         ORDER BY w.occurred_from {direction}, w.id {direction} LIMIT {limit}
     """
 
