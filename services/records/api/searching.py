@@ -23,7 +23,7 @@ from services.records.store import reindexing, searching
 from services.records.store.searching import Position, State, may_see
 
 # An explanation counts rows that the caller may not see.
-EXPLAINERS = frozenset({"records.explain"})
+EXPLAINERS = frozenset({"audit.read"})
 
 __all__ = ["Searching", "may_see"]
 
@@ -81,7 +81,7 @@ class Searching(UseCases):
         if compartment:
             query.conditions.append(_within(compartment, query.types))
         if query.explains and not call.caller.scopes.has_any(EXPLAINERS):
-            raise PermissionDeniedError("SCOPE_MISSING", "_explain is for those who operate: scope records.explain")
+            raise PermissionDeniedError("SCOPE_MISSING", "_explain is for those who operate: scope audit.read")
         seen_at = self.clock()
         # A snapshot only where several statements must see one state.
         async with self.database.reading(snapshot=bool(query.inclusions)) as reader:

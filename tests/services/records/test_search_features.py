@@ -364,7 +364,7 @@ async def test_what_very_many_carry_is_met_on_the_way_and_finds_the_same(
     monkeypatch.setattr(frequencies, "is_frequent", lambda one: bool(list(frequencies._tokens([one]))))
     assert [await stage.found(query) for query in queries] == before
     explained = await stage.search(
-        "Patient?_has:Observation:patient:code=718-7&_explain=true", stage.token(scopes="user/*.cruds records.explain")
+        "Patient?_has:Observation:patient:code=718-7&_explain=true", stage.token(scopes="user/*.cruds audit.read")
     )
     assert json.loads(explained.explanation)["lead"] == "order"
 
@@ -374,7 +374,7 @@ async def test_an_explanation_is_for_those_who_operate(clinic: tuple[Stage, dict
     with pytest.raises(Refused) as refused:
         await stage.search("Observation?code=718-7&_explain=true")
     assert refused.value.reason == "SCOPE_MISSING"
-    operating = stage.token(scopes="user/*.cruds records.explain")
+    operating = stage.token(scopes="user/*.cruds audit.read")
     for query, lead in (
         ("Observation?code=718-7", "code by date"),
         ("Observation?patient=reg-1&code=718-7", "registration"),
@@ -407,7 +407,7 @@ async def test_a_page_of_a_code_that_thousands_carry_reads_about_as_many_as_it_s
         "FROM resources AS r CROSS JOIN search_orders AS o WHERE r.type = 'Observation' AND r.id <> o.id"
     )
     await pool.execute("ANALYZE")
-    operating = stage.token(purpose=1, scopes="user/*.cruds records.explain")
+    operating = stage.token(purpose=1, scopes="user/*.cruds audit.read")
     query = "Observation?code=718-7&date=ge2024-05-01&_sort=-date&_count=20&_explain=true"
     told = json.loads((await stage.search(query, operating)).explanation)
     assert told["lead"] == "code by date"

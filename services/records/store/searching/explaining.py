@@ -1,7 +1,7 @@
 """How a search was carried out: the plan, the indexes, the rows that were visited.
 
 The numbers of rows are those of the tables, hidden ones too: this is for those who operate the platform (scope
-`records.explain`), and tells nobody else anything.
+`audit.read`), and tells nobody else anything.
 """
 
 from collections.abc import Iterator

@@ -156,7 +156,7 @@ class RecordsServiceServicer:
 
     def SearchResources(self, request, context):
         """FHIR search. Unknown parameters are errors that name them, unless `lenient`, which lists them instead.
-        `_explain=true` tells how it was carried out, to holders of the scope records.explain: it counts hidden rows too.
+        `_explain=true` tells how it was carried out, to holders of the scope audit.read: it counts hidden rows too.
         Fails with INVALID_ARGUMENT, reason SEARCH_INVALID, naming the parameter; UNAVAILABLE, reason INDEX_BUILDING, while
         resources of the type are indexed anew after an upgrade.
         """

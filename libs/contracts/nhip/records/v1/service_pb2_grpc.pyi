@@ -62,7 +62,7 @@ class RecordsServiceStub:
     """
     SearchResources: _grpc.UnaryUnaryMultiCallable[_service_pb2.SearchResourcesRequest, _service_pb2.SearchResourcesResponse]
     """FHIR search. Unknown parameters are errors that name them, unless `lenient`, which lists them instead.
-    `_explain=true` tells how it was carried out, to holders of the scope records.explain: it counts hidden rows too.
+    `_explain=true` tells how it was carried out, to holders of the scope audit.read: it counts hidden rows too.
     Fails with INVALID_ARGUMENT, reason SEARCH_INVALID, naming the parameter; UNAVAILABLE, reason INDEX_BUILDING, while
     resources of the type are indexed anew after an upgrade.
     """
@@ -128,7 +128,7 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     """
     SearchResources: _aio.UnaryUnaryMultiCallable[_service_pb2.SearchResourcesRequest, _service_pb2.SearchResourcesResponse]  # type: ignore[assignment]
     """FHIR search. Unknown parameters are errors that name them, unless `lenient`, which lists them instead.
-    `_explain=true` tells how it was carried out, to holders of the scope records.explain: it counts hidden rows too.
+    `_explain=true` tells how it was carried out, to holders of the scope audit.read: it counts hidden rows too.
     Fails with INVALID_ARGUMENT, reason SEARCH_INVALID, naming the parameter; UNAVAILABLE, reason INDEX_BUILDING, while
     resources of the type are indexed anew after an upgrade.
     """
@@ -233,7 +233,7 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_service_pb2.SearchResourcesResponse, _abc.Awaitable[_service_pb2.SearchResourcesResponse]]:
         """FHIR search. Unknown parameters are errors that name them, unless `lenient`, which lists them instead.
-        `_explain=true` tells how it was carried out, to holders of the scope records.explain: it counts hidden rows too.
+        `_explain=true` tells how it was carried out, to holders of the scope audit.read: it counts hidden rows too.
         Fails with INVALID_ARGUMENT, reason SEARCH_INVALID, naming the parameter; UNAVAILABLE, reason INDEX_BUILDING, while
         resources of the type are indexed anew after an upgrade.
         """
