@@ -72,6 +72,7 @@ def run(job: Job, progress: Progress = lambda *_: None, weigh: Weigh | None = No
     _claim(job)
     connection = duckdb.connect()
     connection.execute(f"set threads = {job.threads}")
+    connection.execute("set enable_progress_bar = false")
     connection.execute(f"set temp_directory = '{job.directory / 'spill'}'")
     if job.memory:
         connection.execute(f"set memory_limit = '{job.memory}'")
