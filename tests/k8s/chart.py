@@ -24,6 +24,7 @@ PROFILES = {
 EVERYTHING = {
     "image": {"digest": "sha256:" + "0" * 64},
     "imagePullSecrets": [{"name": "registry"}],
+    "fhirPolicy": ["updates-create", "enforces-profiles"],
     "telemetry": {"otlpEndpoint": "http://collector.monitoring:4317"},
     "databases": {"sslMode": "verify-full", "caSecret": {"name": "database-ca"}},
     "defaults": {

@@ -53,6 +53,7 @@ THING = {
 }  # fmt: skip
 SEARCHES = [
     {
+        "url": "urn:p/of",
         "code": "of",
         "type": "reference",
         "base": ["Thing", "Other"],

@@ -169,7 +169,7 @@ async def a_source(ground: Ground) -> Assembly:
 async def test_a_claim_is_decided_when_records_announces_the_visit(database_url, tmp_path):
     secrets = make_secrets(tmp_path)
     async with (
-        serving("records", a_source, database_url("claims"), secrets=secrets) as records,
+        serving("records", a_source, database_url("records"), secrets=secrets) as records,
         serving("patient_index", a_source, database_url("patient_index"), secrets=secrets) as index,
         a_hub(
             database_url,

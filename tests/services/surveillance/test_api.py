@@ -267,7 +267,7 @@ async def test_a_diagnosis_announced_by_records_stands_on_the_list_and_in_the_co
 ):
     secrets = make_secrets(tmp_path)
     async with (
-        serving("records", a_source, database_url("surveillance"), secrets=secrets) as records,
+        serving("records", a_source, database_url("records"), secrets=secrets) as records,
         serving("patient_index", a_source, database_url("patient_index"), secrets=secrets) as index,
         surveillance(
             database_url,

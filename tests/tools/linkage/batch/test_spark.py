@@ -1,12 +1,10 @@
-"""The same model on Spark, in this process: `make test-spark` has what it needs, `make test` skips it."""
+"""The same model on Spark, in this process: collected where the extra `spark` is installed, as `make test-spark` does."""
 
 import duckdb
 import pytest
 
 from tools.linkage.batch import job as batch_job
 from tools.linkage.batch.job import Job, run
-
-pytest.importorskip("pyspark", reason="the extra `spark` is not installed; see make test-spark")
 
 # What pyspark and the Java beside it leave open or warn of is theirs.
 pytestmark = [pytest.mark.filterwarnings("default")]
