@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -102,7 +103,8 @@ def _parts(plan: Plan, jobs: int) -> Iterator[_Part]:
         for number in numbers:
             yield _part(plan, number)
         return
-    with ProcessPoolExecutor(jobs) as pool:
+    # Spawned: a fork would take over the locks of whatever threads the caller has.
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         # Only so many parts at once as memory should hold.
         window = jobs * _PARTS_AHEAD
         for start in range(0, len(numbers), window):
