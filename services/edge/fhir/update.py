@@ -4,7 +4,8 @@ An id that is not there is created only where the deployment's policy lets calle
 405, as the specification has it.
 
 A Patient is checked with records and with the patient index, then registered anew, then stored. Its own number must lead
-to the registration that the URL names: a number is corrected by registering and linking, not by writing over somebody.
+to the registration that the URL names: a number is corrected by registering and linking, not by writing over somebody. A
+Patient that is no longer active and names who replaces it is linked to that one's person (PIXm's [ITI-104]).
 """
 
 from typing import Any
@@ -15,6 +16,7 @@ from nhip.records.v1 import resources_pb2, service_pb2
 from services.edge.asgi import Reply, Request
 from services.edge.faults import Refusal, fault_of
 from services.edge.fhir import patient, registering, single
+from services.edge.fhir.ihe.merging import merge_if_replaced
 from services.edge.fhir.interaction import base_url, read_resource, require_id, version_wanted, written
 from services.edge.upstream import Upstream
 
@@ -55,6 +57,8 @@ async def update_matching(
     if resource_type == patient.TYPE:
         await _register_matching(upstream, request, entry, document)
     result = await single.carry_out(upstream, request, entry, resource_type)
+    if resource_type == patient.TYPE:
+        await merge_if_replaced(upstream, request, result.resource.id, document)
     return _written(request, result.resource, result.outcome)
 
 
@@ -104,6 +108,7 @@ async def _update_patient(
             raise
         # Records remember nothing of this request id, so what they said at first holds.
         raise refused from None
+    await merge_if_replaced(upstream, request, message.id, document)
     return _written(request, response.resource, response.outcome)
 
 

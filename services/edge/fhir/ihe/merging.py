@@ -32,6 +32,15 @@ def successor_of(document: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
+async def merge_if_replaced(
+    upstream: Upstream, request: Request, registration_id: str, document: dict[str, Any]
+) -> None:
+    """Merges a Patient that was filed as replaced; does nothing for any other. Raises as `merge`."""
+    successor = successor_of(document)
+    if successor is not None and document.get("active") is False:
+        await merge(upstream, request, registration_id, successor, patient.TYPE)
+
+
 async def merge(
     upstream: Upstream, request: Request, registration_id: str, successor: dict[str, Any], place: str
 ) -> None:
