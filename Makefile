@@ -49,6 +49,7 @@ check: .venv/ready ## formatting, lints, types, import rules, contracts
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.protos.generate --check
 	$(BIN)/python -m tools.protos.check
+	$(BIN)/python -m tools.observability --check
 
 journey: .venv/ready ## one citizen through a platform of its own, on free ports: make journey SEED=7
 	@exec $(BIN)/nhip journey --fresh --seed $(SEED)

@@ -20,6 +20,11 @@ from libs.database.transactions import Writer
 from libs.feed.log import PARTITIONS, Cursor
 
 LAG = Gauge("nhip_feed_lag_seconds", "Age of the oldest change that a follower has not applied.", ["source", "feed"])
+HEARD = Gauge(
+    "nhip_feed_heard_timestamp_seconds",
+    "Unix time when a follower last had applied all that the source had told it.",
+    ["source", "feed"],
+)
 APPLIED = Counter("nhip_feed_changes_applied_total", "Changes that a follower has applied.", ["source", "feed"])
 FAILURES = Counter("nhip_feed_failures_total", "Batches that a follower could not apply.", ["source", "feed"])
 
@@ -164,6 +169,8 @@ class Follower:
             try:
                 await self._follow_once(group)
             except LeaseLostError:
+                # Another replica tells from now on how far this feed is.
+                self._forget_gauges()
                 pause = LAST_RETRY_SECONDS
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.OUT_OF_RANGE:
@@ -185,7 +192,8 @@ class Follower:
         partitions = [] if groups == 1 else [number for number in range(PARTITIONS) if number % groups == group]
         request = service_pb2.FollowRequest(feed=self._subscription.feed, cursor=cursor, partitions=partitions)
         stream = self._stub.Follow(request, metadata=tuple(self._credentials()), wait_for_ready=True)
-        lag = LAG.labels(self._subscription.source, self._subscription.feed)
+        labels = (self._subscription.source, self._subscription.feed)
+        lag, heard = LAG.labels(*labels), HEARD.labels(*labels)
         renewed = time.monotonic()
         try:
             async for response in stream:
@@ -199,9 +207,15 @@ class Follower:
                     if time.monotonic() - renewed > LEASE_SECONDS / 3:
                         await self._lease(group)
                         renewed = time.monotonic()
+                heard.set_to_current_time()
                 await self.progress[group].advance(Cursor.parse(response.cursor), caught_up=response.caught_up)
         finally:
             stream.cancel()
+
+    def _forget_gauges(self) -> None:
+        for gauge in (LAG, HEARD):
+            with contextlib.suppress(KeyError):
+                gauge.remove(self._subscription.source, self._subscription.feed)
 
     async def _lease(self, group: int) -> str:
         async with self._database.writing() as writer:

@@ -12,7 +12,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
-from prometheus_client import Gauge, start_http_server
+from prometheus_client import Gauge, disable_created_metrics, start_http_server
 
 LOOP_LAG = Gauge("nhip_event_loop_lag_seconds", "How late the event loop came to a timer in the last second.")
 READY = Gauge("nhip_ready", "1 while the process is ready to serve.")
@@ -91,6 +91,8 @@ def start_tracing(service: str, instance: str) -> TracerProvider:
 
 def start_metrics(listen: str) -> str:
     """Serves /metrics; answers the address that was bound."""
+    # A time series for each counter that only says when the process began to count.
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it so
     host, _, port = listen.rpartition(":")
     server, _ = start_http_server(int(port), host)
     return f"{host}:{server.server_port}"

@@ -23,6 +23,7 @@ JUDGED = Gauge(
     "nhip_linkage_judged_pairs", "Pairs that blind reviewers settled: linked, or one person.", ["dimension", "stratum"]
 )
 REVIEWS = Gauge("nhip_reviews_open", "Pairs that wait for a decision, by whether somebody works on them.", ["state"])
+OLDEST_REVIEW = Gauge("nhip_review_oldest_seconds", "Age of the oldest pair that waits for a decision.")
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +32,10 @@ async def refresh(database: Database, clock: Clock) -> None:
     """Reads the figures once."""
     async with database.reading() as reader:
         judged = await read_judged(reader)
-        waiting, assigned = await count_reviews(reader, clock())
+        waiting, assigned, oldest = await count_reviews(reader, clock())
     REVIEWS.labels("waiting").set(waiting)
     REVIEWS.labels("assigned").set(assigned)
+    OLDEST_REVIEW.set(oldest)
     for one in qualities(judged):
         place = one.dimension, one.stratum
         _set(PRECISION, place, one.precision)

@@ -44,6 +44,12 @@ EVERYTHING = {
         "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["nhip.example"]},
     },
     "serviceMonitor": {"enabled": True},
+    "prometheusRule": {
+        "enabled": True,
+        "labels": {"release": "prometheus"},
+        "runbookUrl": "https://git.example/nhip/docs/runbooks",
+    },
+    "dashboards": {"enabled": True, "annotations": {"grafana_folder": "NHIP"}},
     "externalSecrets": {"enabled": True, "store": {"name": "vault"}, "platformKey": "nhip", "databasesKey": "nhip-db"},
     "extraObjects": [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-extra"}, "data": {}}

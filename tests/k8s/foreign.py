@@ -33,6 +33,8 @@ def kind(api_version: str, name: str, spec: Schema) -> Schema:
 NAMED = closed({"name": TEXT})
 QUANTITIES = {"type": "object", "additionalProperties": {"type": ["string", "integer"]}}
 STORAGE = closed({"size": TEXT}, {"storageClass": TEXT})
+RECORDING = closed({"record": TEXT, "expr": TEXT}, {"labels": TEXTS})
+ALERTING = closed({"alert": TEXT, "expr": TEXT, "labels": TEXTS, "annotations": TEXTS}, {"for": DURATION})
 PLUGIN = "barman-cloud.cloudnative-pg.io"
 FOREIGN: dict[str, Schema] = {
     "Cluster": kind(
@@ -109,6 +111,20 @@ FOREIGN: dict[str, Schema] = {
                 "jobLabel": TEXT,
                 "selector": closed({"matchLabels": TEXTS}),
                 "endpoints": many(closed({"port": TEXT, "interval": DURATION, "scrapeTimeout": DURATION})),
+            }
+        ),
+    ),
+    "PrometheusRule": kind(
+        "monitoring.coreos.com/v1",
+        "PrometheusRule",
+        closed(
+            {
+                "groups": many(
+                    closed(
+                        {"name": TEXT, "rules": many({"anyOf": [RECORDING, ALERTING]})},
+                        {"interval": DURATION},
+                    )
+                )
             }
         ),
     ),

@@ -122,7 +122,9 @@ COUNT_REVIEWS = Statement(
     text(
         """
         SELECT count(*) FILTER (WHERE assigned_until IS NULL OR assigned_until <= CAST(:moment AS timestamptz)) AS waiting,
-            count(*) FILTER (WHERE assigned_until > CAST(:moment AS timestamptz)) AS assigned
+            count(*) FILTER (WHERE assigned_until > CAST(:moment AS timestamptz)) AS assigned,
+            CAST(coalesce(extract(epoch FROM CAST(:moment AS timestamptz) - min(recorded_at)), 0) AS double precision)
+                AS oldest
         FROM reviews WHERE closed_at IS NULL
         """
     ),
@@ -198,7 +200,7 @@ async def settle_review(writer: Writer, pair: Pair, settled: Settled, moment: da
     )
 
 
-async def count_reviews(reader: Reader, moment: datetime) -> tuple[int, int]:
-    """Open reviews that wait, and those that somebody works on."""
+async def count_reviews(reader: Reader, moment: datetime) -> tuple[int, int, float]:
+    """Open reviews that wait, those that somebody works on, and the age of the oldest of both in seconds."""
     row = await reader.fetch_one(COUNT_REVIEWS, moment=moment)
-    return (row["waiting"], row["assigned"]) if row else (0, 0)
+    return (row["waiting"], row["assigned"], max(0.0, row["oldest"])) if row else (0, 0, 0.0)

@@ -194,3 +194,4 @@ async def test_a_sample_is_judged_blindly_by_two_and_tells_precision_and_recall(
     assert REGISTRY.get_sample_value("nhip_linkage_precision", labels) == 1.0
     assert REGISTRY.get_sample_value("nhip_linkage_recall", labels) == pytest.approx(total.recall.share)
     assert REGISTRY.get_sample_value("nhip_reviews_open", {"state": "waiting"}) >= 1
+    assert 0 < REGISTRY.get_sample_value("nhip_review_oldest_seconds") < 3600

@@ -25,15 +25,21 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dnhip/options/v1/options.proto\x12\x0fnhip.options.v1\x1a google/protobuf/descriptor.proto\"\xfe\x01\n\x06\x41\x63\x63\x65ss\x12.\n\x06\x63\x61ller\x18\x01 \x01(\x0e\x32\x1e.nhip.options.v1.Access.Caller\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x19\n\x11\x66hir_interactions\x18\x03 \x01(\t\x12\x12\n\ntype_field\x18\x04 \x01(\t\x12\x18\n\x10purpose_required\x18\x05 \x01(\x08\x12\x10\n\x08services\x18\x06 \x03(\t\"Y\n\x06\x43\x61ller\x12\x16\n\x12\x43\x41LLER_UNSPECIFIED\x10\x00\x12\x11\n\rCALLER_ANYONE\x10\x01\x12\x10\n\x0c\x43\x41LLER_TOKEN\x10\x02\x12\x12\n\x0e\x43\x41LLER_SERVICE\x10\x03\"\xfa\x01\n\x05\x41udit\x12-\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x1d.nhip.options.v1.Audit.Action\x12\x14\n\x0cperson_field\x18\x02 \x01(\t\x12\x1a\n\x12registration_field\x18\x03 \x01(\t\"\x8f\x01\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x41\x43TION_NONE\x10\x01\x12\x11\n\rACTION_CREATE\x10\x02\x12\x0f\n\x0b\x41\x43TION_READ\x10\x03\x12\x11\n\rACTION_UPDATE\x10\x04\x12\x11\n\rACTION_DELETE\x10\x05\x12\x12\n\x0e\x41\x43TION_EXECUTE\x10\x06\"\x8c\x01\n\x0cMethodPolicy\x12\'\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x17.nhip.options.v1.Access\x12%\n\x05\x61udit\x18\x02 \x01(\x0b\x32\x16.nhip.options.v1.Audit\x12,\n\tslo_class\x18\x03 \x01(\x0e\x32\x19.nhip.options.v1.SloClass*\x7f\n\x08SloClass\x12\x19\n\x15SLO_CLASS_UNSPECIFIED\x10\x00\x12\x12\n\x0eSLO_CLASS_FAST\x10\x01\x12\x19\n\x15SLO_CLASS_INTERACTIVE\x10\x02\x12\x13\n\x0fSLO_CLASS_BATCH\x10\x03\x12\x14\n\x10SLO_CLASS_STREAM\x10\x04:O\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\x99\x88\x03 \x01(\x0b\x32\x1d.nhip.options.v1.MethodPolicy:1\n\x08personal\x12\x1d.google.protobuf.FieldOptions\x18\xa3\x88\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dnhip/options/v1/options.proto\x12\x0fnhip.options.v1\x1a google/protobuf/descriptor.proto\"\xfe\x01\n\x06\x41\x63\x63\x65ss\x12.\n\x06\x63\x61ller\x18\x01 \x01(\x0e\x32\x1e.nhip.options.v1.Access.Caller\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x19\n\x11\x66hir_interactions\x18\x03 \x01(\t\x12\x12\n\ntype_field\x18\x04 \x01(\t\x12\x18\n\x10purpose_required\x18\x05 \x01(\x08\x12\x10\n\x08services\x18\x06 \x03(\t\"Y\n\x06\x43\x61ller\x12\x16\n\x12\x43\x41LLER_UNSPECIFIED\x10\x00\x12\x11\n\rCALLER_ANYONE\x10\x01\x12\x10\n\x0c\x43\x41LLER_TOKEN\x10\x02\x12\x12\n\x0e\x43\x41LLER_SERVICE\x10\x03\"\xfa\x01\n\x05\x41udit\x12-\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x1d.nhip.options.v1.Audit.Action\x12\x14\n\x0cperson_field\x18\x02 \x01(\t\x12\x1a\n\x12registration_field\x18\x03 \x01(\t\"\x8f\x01\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x41\x43TION_NONE\x10\x01\x12\x11\n\rACTION_CREATE\x10\x02\x12\x0f\n\x0b\x41\x43TION_READ\x10\x03\x12\x11\n\rACTION_UPDATE\x10\x04\x12\x11\n\rACTION_DELETE\x10\x05\x12\x12\n\x0e\x41\x43TION_EXECUTE\x10\x06\"P\n\x0cServiceLevel\x12\x14\n\x0c\x61vailability\x18\x01 \x01(\x01\x12\x14\n\x0cwithin_share\x18\x02 \x01(\x01\x12\x14\n\x0cmilliseconds\x18\x03 \x01(\r\"\x8c\x01\n\x0cMethodPolicy\x12\'\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x17.nhip.options.v1.Access\x12%\n\x05\x61udit\x18\x02 \x01(\x0b\x32\x16.nhip.options.v1.Audit\x12,\n\tslo_class\x18\x03 \x01(\x0e\x32\x19.nhip.options.v1.SloClass*\xcf\x01\n\x08SloClass\x12\x19\n\x15SLO_CLASS_UNSPECIFIED\x10\x00\x12,\n\x0eSLO_CLASS_FAST\x10\x01\x1a\x18\xea\xc2\x18\x14\t+\x87\x16\xd9\xce\xf7\xef?\x11\xaeG\xe1z\x14\xae\xef?\x18\x64\x12\x34\n\x15SLO_CLASS_INTERACTIVE\x10\x02\x1a\x19\xea\xc2\x18\x15\t+\x87\x16\xd9\xce\xf7\xef?\x11\xaeG\xe1z\x14\xae\xef?\x18\xf4\x03\x12.\n\x0fSLO_CLASS_BATCH\x10\x03\x1a\x19\xea\xc2\x18\x15\t\xd7\xa3p=\n\xd7\xef?\x11\xaeG\xe1z\x14\xae\xef?\x18\x90N\x12\x14\n\x10SLO_CLASS_STREAM\x10\x04:O\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\x99\x88\x03 \x01(\x0b\x32\x1d.nhip.options.v1.MethodPolicy:1\n\x08personal\x12\x1d.google.protobuf.FieldOptions\x18\xa3\x88\x03 \x01(\x08:Q\n\x05level\x12!.google.protobuf.EnumValueOptions\x18\xad\x88\x03 \x01(\x0b\x32\x1d.nhip.options.v1.ServiceLevelb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nhip.options.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SLOCLASS']._serialized_start=737
-  _globals['_SLOCLASS']._serialized_end=864
+  _globals['_SLOCLASS'].values_by_name["SLO_CLASS_FAST"]._loaded_options = None
+  _globals['_SLOCLASS'].values_by_name["SLO_CLASS_FAST"]._serialized_options = b'\352\302\030\024\t+\207\026\331\316\367\357?\021\256G\341z\024\256\357?\030d'
+  _globals['_SLOCLASS'].values_by_name["SLO_CLASS_INTERACTIVE"]._loaded_options = None
+  _globals['_SLOCLASS'].values_by_name["SLO_CLASS_INTERACTIVE"]._serialized_options = b'\352\302\030\025\t+\207\026\331\316\367\357?\021\256G\341z\024\256\357?\030\364\003'
+  _globals['_SLOCLASS'].values_by_name["SLO_CLASS_BATCH"]._loaded_options = None
+  _globals['_SLOCLASS'].values_by_name["SLO_CLASS_BATCH"]._serialized_options = b'\352\302\030\025\t\327\243p=\n\327\357?\021\256G\341z\024\256\357?\030\220N'
+  _globals['_SLOCLASS']._serialized_start=820
+  _globals['_SLOCLASS']._serialized_end=1027
   _globals['_ACCESS']._serialized_start=85
   _globals['_ACCESS']._serialized_end=339
   _globals['_ACCESS_CALLER']._serialized_start=250
@@ -42,6 +48,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDIT']._serialized_end=592
   _globals['_AUDIT_ACTION']._serialized_start=449
   _globals['_AUDIT_ACTION']._serialized_end=592
-  _globals['_METHODPOLICY']._serialized_start=595
-  _globals['_METHODPOLICY']._serialized_end=735
+  _globals['_SERVICELEVEL']._serialized_start=594
+  _globals['_SERVICELEVEL']._serialized_end=674
+  _globals['_METHODPOLICY']._serialized_start=677
+  _globals['_METHODPOLICY']._serialized_end=817
 # @@protoc_insertion_point(module_scope)

@@ -35,7 +35,7 @@ class _SloClassEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SloClass.Val
     SLO_CLASS_BATCH: _SloClass.ValueType  # 3
     """Many rows in one call: 99 % within 10 s."""
     SLO_CLASS_STREAM: _SloClass.ValueType  # 4
-    """A stream that stays open."""
+    """A stream that stays open; it ends whenever either side is started anew, so that no share of streams is promised."""
 
 class SloClass(_SloClass, metaclass=_SloClassEnumTypeWrapper):
     """The service level a method belongs to; deadlines, objectives and alerts are made from it."""
@@ -48,7 +48,7 @@ SLO_CLASS_INTERACTIVE: SloClass.ValueType  # 2
 SLO_CLASS_BATCH: SloClass.ValueType  # 3
 """Many rows in one call: 99 % within 10 s."""
 SLO_CLASS_STREAM: SloClass.ValueType  # 4
-"""A stream that stays open."""
+"""A stream that stays open; it ends whenever either side is started anew, so that no share of streams is promised."""
 Global___SloClass: _TypeAlias = SloClass  # noqa: Y015
 
 @_typing.final
@@ -183,6 +183,35 @@ class Audit(_message.Message):
 Global___Audit: _TypeAlias = Audit  # noqa: Y015
 
 @_typing.final
+class ServiceLevel(_message.Message):
+    """What a class of methods promises. Rules, dashboards and the status page are made from it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
+    WITHIN_SHARE_FIELD_NUMBER: _builtins.int
+    MILLISECONDS_FIELD_NUMBER: _builtins.int
+    availability: _builtins.float
+    """The share of calls that end without a fault of ours, such as 0.999."""
+    within_share: _builtins.float
+    """The share of calls that take at most `milliseconds`; 0 for no promise."""
+    milliseconds: _builtins.int
+    def __init__(
+        self,
+        *,
+        availability: _builtins.float = ...,
+        within_share: _builtins.float = ...,
+        milliseconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "milliseconds", b"milliseconds", "within_share", b"within_share"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServiceLevel: _TypeAlias = ServiceLevel  # noqa: Y015
+
+@_typing.final
 class MethodPolicy(_message.Message):
     """What a method declares."""
 
@@ -213,6 +242,9 @@ Global___MethodPolicy: _TypeAlias = MethodPolicy  # noqa: Y015
 
 POLICY_FIELD_NUMBER: _builtins.int
 PERSONAL_FIELD_NUMBER: _builtins.int
+LEVEL_FIELD_NUMBER: _builtins.int
 policy: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___MethodPolicy]
 personal: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.bool]
 """The field holds personal data: it never reaches a log line, a metric, a span or an error."""
+level: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___ServiceLevel]
+"""The promise that a class stands for; without one nothing is promised."""

@@ -1,0 +1,37 @@
+"""Rules and dashboards as the chart brings them."""
+
+import yaml
+
+from tests.k8s import chart
+
+ON = {"prometheusRule": {"enabled": True}, "dashboards": {"enabled": True}}
+
+
+def test_each_file_of_rules_is_one_object_with_its_text_unchanged():
+    rendered = chart.of_kind("PrometheusRule", ON)
+    files = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in (chart.CHART / "rules").glob("*.yaml")}
+    assert files
+    assert {name: one["spec"] for name, one in rendered.items()} == files
+
+
+def test_alerts_carry_the_address_of_their_runbook_when_it_is_told():
+    base = "https://git.example/runbooks"
+    values = chart.laid(ON, {"prometheusRule": {"runbookUrl": base, "labels": {"release": "kps"}}})
+    rendered = chart.of_kind("PrometheusRule", values)
+    alerts = [
+        rule
+        for one in rendered.values()
+        for group in one["spec"]["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
+    assert all(rule["annotations"]["runbook_url"] == f"{base}/{rule['alert']}.md" for rule in alerts)
+    assert len(alerts) > 20
+    assert all(one["metadata"]["labels"]["release"] == "kps" for one in rendered.values())
+
+
+def test_production_watches_and_the_rest_only_when_asked():
+    assert chart.of_kind("PrometheusRule", chart.profile("production"))
+    assert chart.of_kind("PrometheusRule", chart.profile("region"))
+    assert not chart.of_kind("PrometheusRule")
+    assert not chart.of_kind("ConfigMap")

@@ -1,0 +1,1 @@
+"""Every metric, span and log field of the platform, each declared once."""
