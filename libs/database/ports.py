@@ -10,14 +10,14 @@ import secrets
 import socket
 import tempfile
 from pathlib import Path
-from typing import IO
 
 _HOST = "127.0.0.1"
 # Below the ports that kernels hand to outgoing connections (Linux from 32768, macOS from 49152), so that none of those can
 # sit on ours while a server is down.
 _PORTS = range(20_000, 32_000)
 
-_held: dict[int, IO[bytes]] = {}
+# Port → the descriptor that holds its lock; closed by the end of the process alone.
+_held: dict[int, int] = {}
 
 
 def free_port() -> int:
@@ -34,11 +34,11 @@ def reserve_port(port: int) -> bool:
         return True
     folder = Path(tempfile.gettempdir(), f"nhip-ports-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)
-    lock = (folder / str(port)).open("ab")
+    lock = os.open(folder / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        lock.close()
+        os.close(lock)
         return False
     _held[port] = lock
     return True
