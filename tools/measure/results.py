@@ -73,10 +73,12 @@ def show(results: Sequence[Result], console: Console) -> None:
     """Prints the results."""
     for one in results:
         limit = "" if one.limit is None else f"  [dim]{one.ratio:.2f} of {one.limit:,.0f}: {one.limit_name}[/dim]"
-        floor = (
-            "" if one.floor is None else f"  {'at least' if one.unit.endswith('/s') else 'at most'} {one.floor:,.0f}"
-        )
+        floor = "" if one.floor is None else f"  {'at least' if one.unit.endswith('/s') else 'at most'} {one.floor:,g}"
         mark = "[green]kept[/green]" if one.is_met else "[red]missed[/red]"
         promise = f"{floor} {mark}" if floor else ""
-        console.print(f"{one.name:28}{one.value:12,.1f} {one.unit}{promise}{limit}", highlight=False, soft_wrap=True)
+        console.print(
+            f"{one.name:28}{one.value:12,.2f} {one.unit}{promise}{limit}",
+            highlight=False,
+            soft_wrap=True,
+        )
         console.print(f"{'':28}[dim]{one.conditions}[/dim]", highlight=False, soft_wrap=True)
