@@ -1,5 +1,7 @@
 """Rules and dashboards as the chart brings them."""
 
+import json
+
 import yaml
 
 from tests.k8s import chart
@@ -28,6 +30,18 @@ def test_alerts_carry_the_address_of_their_runbook_when_it_is_told():
     assert all(rule["annotations"]["runbook_url"] == f"{base}/{rule['alert']}.md" for rule in alerts)
     assert len(alerts) > 20
     assert all(one["metadata"]["labels"]["release"] == "kps" for one in rendered.values())
+
+
+def test_each_dashboard_is_a_config_map_that_the_sidecar_finds():
+    rendered = {
+        name: one
+        for name, one in chart.of_kind("ConfigMap", ON).items()
+        if one["metadata"]["labels"].get("grafana_dashboard") == "1"
+    }
+    files = {path.stem: json.loads(path.read_text("utf-8")) for path in (chart.CHART / "dashboards").glob("*.json")}
+    assert files
+    texts = {name.removeprefix("dashboard-"): next(iter(one["data"].values())) for name, one in rendered.items()}
+    assert {name: json.loads(text) for name, text in texts.items()} == files
 
 
 def test_production_watches_and_the_rest_only_when_asked():

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from tools.observability.dashboards import DASHBOARDS as SHEETS
+from tools.observability.dashboards.sheet import text
 from tools.observability.documents import telemetry
 from tools.observability.rules import alerts, recording
 from tools.observability.rules.pace import Pace
@@ -31,15 +33,17 @@ def rule_files(pace: Pace) -> dict[str, str]:
 
 def outputs() -> Iterator[tuple[Path, str]]:
     """Every file that is made here, with its text."""
-    for name, text in rule_files(Pace()).items():
-        yield RULES / name, text
+    for name, rules in rule_files(Pace()).items():
+        yield RULES / name, rules
+    for sheet in SHEETS:
+        yield DASHBOARDS / f"{sheet.uid.removeprefix('nhip-')}.json", text(sheet)
     yield ROOT / "docs" / "operations" / "telemetry.md", telemetry()
 
 
 def stale(written: dict[Path, str]) -> list[Path]:
     """Files that differ from what they should be, or should not be."""
     extra = [path for folder in (RULES, DASHBOARDS) for path in folder.glob("*") if path not in written]
-    return [path for path, text in written.items() if not path.exists() or path.read_text("utf-8") != text] + extra
+    return [path for path, new in written.items() if not path.exists() or path.read_text("utf-8") != new] + extra
 
 
 def main() -> int:
@@ -55,9 +59,9 @@ def main() -> int:
         return 1 if old else 0
     for path in old:
         path.unlink(missing_ok=True)
-    for path, text in written.items():
+    for path, new in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(new, encoding="utf-8")
     return 0
 
 

@@ -11,7 +11,7 @@ from tools.observability.rules.pace import Pace
 
 SERIES = by_series()
 # What Prometheus makes of each target, and what our own rules record; `le` is a histogram's.
-UP = frozenset({"up"})
+UP = frozenset({"up", "ALERTS"})
 RECORDED_LABELS = frozenset({"slo", "slo_class", "grpc_service", "grpc_method"})
 RECORDED = frozenset(rule["record"] for group in recording.groups(Pace()) for rule in group["rules"])
 
@@ -23,6 +23,8 @@ class Named:
     selectors: list[promql.VectorSelector] = field(default_factory=list)
     # Labels of `by` and `on`, `without` and `ignoring`, `group_left`.
     labels: set[str] = field(default_factory=set)
+    # Labels that the expression makes itself.
+    made: set[str] = field(default_factory=set)
 
 
 def named(expression: str) -> Named:
@@ -33,6 +35,8 @@ def named(expression: str) -> Named:
             found.selectors.append(node)
         elif isinstance(node, promql.AggregateExpr) and node.modifier is not None:
             found.labels.update(node.modifier.labels)
+        elif isinstance(node, promql.Call) and node.func.name == "label_replace":
+            found.made.add(node.args[1].val)
         elif isinstance(node, promql.BinaryExpr) and node.modifier is not None:
             if node.modifier.matching is not None:
                 found.labels.update(node.modifier.matching.labels)
@@ -54,7 +58,7 @@ def nodes(expression) -> Iterator[object]:
 def problems(expression: str) -> list[str]:
     """What an expression names that nothing emits."""
     found, what = [], named(expression)
-    known: set[str] = set(TARGET_LABELS)
+    known: set[str] = TARGET_LABELS | what.made
     for selector in what.selectors:
         name = selector.name
         if name in RECORDED:
