@@ -34,11 +34,13 @@ from libs.feed.server import Feed, FeedServer
 from libs.pages import PageTokens
 from libs.runtime.call import ACCESS_FEED, Host
 from libs.runtime.channels import ServiceCredentials, open_channel
+from libs.runtime.faults import FaultPlan
 from libs.runtime.interceptors import Interceptor
 from libs.runtime.interceptors.access import Access
 from libs.runtime.interceptors.audit import AccessLog, Audit
 from libs.runtime.interceptors.deadlines import Deadlines
 from libs.runtime.interceptors.errors import Errors
+from libs.runtime.interceptors.faults import Faults
 from libs.runtime.interceptors.freshness import Freshness
 from libs.runtime.interceptors.metrics import Metrics
 from libs.runtime.interceptors.replay import Replay
@@ -151,7 +153,7 @@ async def start(settings: Settings, build: Build, clock: Clock = system_clock) -
     host = Host(platform_key)
     server = new_server()
     apis = {**assembly.apis, feed_pb2.DESCRIPTOR.services_by_name["FeedService"]: FeedServer(database, feeds)}
-    add_services(server, apis, _chain(settings.service, verifier, access_log, followers), host)
+    add_services(server, apis, _chain(settings, verifier, access_log, followers), host)
     health = health_aio.HealthServicer()
     await health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
@@ -176,17 +178,18 @@ def _follower(ground: Ground, subscription: Subscription) -> Follower:
 
 
 def _chain(
-    service: str, verifier: TokenVerifier, access_log: AccessLog, followers: Sequence[Follower]
+    settings: Settings, verifier: TokenVerifier, access_log: AccessLog, followers: Sequence[Follower]
 ) -> tuple[Interceptor, ...]:
     return (
         Tracing(),
         Metrics(),
         Errors(),
         Deadlines(),
+        *((Faults(FaultPlan(settings.faults)),) if settings.faults else ()),
         Audit(access_log),
         Access(verifier),
         Validation(),
-        Freshness(service, followers),
+        Freshness(settings.service, followers),
         Replay(),
     )
 

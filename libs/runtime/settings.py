@@ -33,11 +33,19 @@ class Settings:
     allow_development_login: bool = False
     # What this deployment allows, or demands, beyond the rest: names that each service knows for itself.
     fhir_policy: frozenset[str] = frozenset()
+    # Faults on purpose, see libs/runtime/faults.py. Never beside real people.
+    faults: str = ""
 
     @classmethod
     def read(cls, service: str, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Settings from NHIP_* variables. Raises SettingsError."""
         listen = environment.get("NHIP_LISTEN", "127.0.0.1:0")
+        faults, is_development = (
+            environment.get("NHIP_FAULTS", ""),
+            environment.get("NHIP_DEVELOPMENT_LOGIN", "") == "1",
+        )
+        if faults and not is_development:
+            raise SettingsError("NHIP_FAULTS is for development: it needs NHIP_DEVELOPMENT_LOGIN=1")
         return cls(
             service=service,
             listen=listen,
@@ -50,8 +58,9 @@ class Settings:
             pool_size=_number(environment, "NHIP_POOL_SIZE", 12),
             drain_seconds=float(_number(environment, "NHIP_DRAIN_SECONDS", 0)),
             shutdown_seconds=float(_number(environment, "NHIP_SHUTDOWN_SECONDS", 10)),
-            allow_development_login=environment.get("NHIP_DEVELOPMENT_LOGIN", "") == "1",
+            allow_development_login=is_development,
             fhir_policy=frozenset(filter(None, environment.get("NHIP_FHIR_POLICY", "").replace(" ", "").split(","))),
+            faults=faults,
         )
 
     def secret(self, name: str) -> bytes:

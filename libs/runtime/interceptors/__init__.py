@@ -4,6 +4,7 @@ tracing      first, so that everything after it carries the trace
 metrics      sees every call, refused ones too, with its final status
 errors       below metrics, so that metrics count statuses; above all that raises
 deadlines    a call without one is refused before it costs anything; time to answer is left
+faults       only where they are asked for, in development: late enough to be counted and timed, before anything is done
 audit        above access, so that refusals are recorded too; below errors, since recording may fail
 access       who calls, and whether they may; nothing of the request is looked at before
 validation   the fields' rules, before any handler sees them
