@@ -6,8 +6,9 @@ that the sender still sees: each is easier said without a framework than through
 """
 
 import asyncio
+import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -171,16 +172,22 @@ class Request:
 
 
 class Reply:
-    """What is sent back, whole."""
+    """What is sent back: a body that is whole, or pieces as they come."""
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("body", "headers", "pieces", "status")
 
     def __init__(
-        self, status: int, body: bytes = b"", content_type: bytes = b"", headers: list[Header] | None = None
+        self,
+        status: int,
+        body: bytes = b"",
+        content_type: bytes = b"",
+        headers: list[Header] | None = None,
+        pieces: AsyncGenerator[bytes] | None = None,
     ) -> None:
-        """`headers` come after content-type and content-length."""
+        """`headers` come after content-type and content-length; with `pieces` they tell the length where it is known."""
         self.status = status
         self.body = body
+        self.pieces = pieces
         self.headers: list[Header] = []
         if content_type:
             self.headers.append((b"content-type", content_type))
@@ -191,6 +198,9 @@ class Reply:
 async def send_reply(request: Request, reply: Reply, send: Send) -> None:
     """Sends a reply. A body that nobody read is drained for a while, then the connection closes."""
     headers = reply.headers
+    if reply.pieces is not None:
+        await _send_pieces(request, reply, reply.pieces, send)
+        return
     if reply.status not in {204, 304}:
         headers.append((b"content-length", str(len(reply.body)).encode()))
     if request.positions:
@@ -204,6 +214,16 @@ async def send_reply(request: Request, reply: Reply, send: Send) -> None:
     await send({"type": "http.response.body", "body": reply.body, "more_body": True})
     await request.drain()
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _send_pieces(request: Request, reply: Reply, pieces: AsyncGenerator[bytes], send: Send) -> None:
+    """No faster than they are taken. A failure in between ends the connection, so that nobody takes it for the whole."""
+    async with contextlib.aclosing(pieces):
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        if request.method != "HEAD":
+            async for piece in pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
 
 def decoded(segments: list[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from typing import Any
 
 import grpc
@@ -10,11 +10,13 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from nhip.audit.v1 import service_pb2 as audit_pb2
 from nhip.claims.v1 import service_pb2 as claims_pb2
+from nhip.exchange.v1 import exports_pb2
 from nhip.exchange.v1 import service_pb2 as exchange_pb2
 from nhip.identity.v1 import service_pb2 as identity_pb2
 from nhip.options.v1 import options_pb2
 from nhip.patient_index.v1 import service_pb2 as patient_index_pb2
 from nhip.records.v1 import decisions_pb2, person_pb2, terminology_pb2
+from nhip.records.v1 import exports_pb2 as reading_exports_pb2
 from nhip.records.v1 import service_pb2 as records_pb2
 from nhip.surveillance.v1 import service_pb2 as surveillance_pb2
 
@@ -48,7 +50,10 @@ BESIDE: Mapping[str, tuple[ServiceDescriptor, ...]] = {
         person_pb2.DESCRIPTOR.services_by_name["PersonRecordsService"],
         terminology_pb2.DESCRIPTOR.services_by_name["TerminologyService"],
         decisions_pb2.DESCRIPTOR.services_by_name["DecisionService"],
+        # For exchange; the edge has no route to it.
+        reading_exports_pb2.DESCRIPTOR.services_by_name["ExportRecordsService"],
     ),
+    "exchange": (exports_pb2.DESCRIPTOR.services_by_name["ExportService"],),
 }
 
 
@@ -64,7 +69,9 @@ class Rpc:
 
     def __init__(self, method: Method, channel: grpc.aio.Channel) -> None:
         """`channel` leads to the method's service."""
-        open_call = channel.stream_unary if method.is_client_streaming else channel.unary_unary
+        open_call: Any = channel.stream_unary if method.is_client_streaming else channel.unary_unary
+        if method.is_server_streaming:
+            open_call = channel.unary_stream
         self.method = method
         self._channel = channel
         self._call: Any = open_call(
@@ -84,6 +91,15 @@ class Rpc:
         if self._tells_position:
             _note_position(await call.trailing_metadata(), request)
         return response
+
+    async def receive(self, message: Message, request: Request) -> AsyncGenerator[Any]:
+        """The messages of an answer that comes as a stream, no faster than they are taken. Raises AioRpcError."""
+        call = self._call(message, metadata=request.metadata, timeout=self._deadline, wait_for_ready=True)
+        try:
+            async for response in call:
+                yield response
+        finally:
+            call.cancel()
 
     async def stream(self, messages: AsyncIterator[Message], request: Request) -> Any:
         """Sends messages as the service takes them, and answers its response. Raises AioRpcError."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import asyncpg
 from google.protobuf.message import Message
-from nhip.exchange.v1 import service_pb2
+from nhip.exchange.v1 import exports_pb2, service_pb2
 
 from libs.clock import Clock
 from libs.database.engine import Database
@@ -15,7 +15,8 @@ from libs.database.transactions import Reader
 from libs.feed.server import Feed
 from libs.runtime.service import Assembly, Ground, main
 from services.exchange import figures
-from services.exchange.api import FEED, ExchangeApi
+from services.exchange.api import FEED, ExchangeApi, ExportApi
+from services.exchange.exporting.worker import Exporter
 from services.exchange.formats.f16.run import process as process_f16
 from services.exchange.formats.f43.run import process as process_f43
 from services.exchange.formats.fhir.run import process as process_fhir
@@ -36,18 +37,24 @@ FORMATS: dict[Format, Process] = {Format.F43: process_f43, Format.F16: process_f
 
 async def build(ground: Ground) -> Assembly:
     """Assembles the service."""
-    queued = asyncio.Event()
-    worker = Worker(ground.database, Neighbours.of(ground), ground.clock, ground.settings.instance, queued, FORMATS)
+    queued, asked = asyncio.Event(), asyncio.Event()
+    neighbours = Neighbours.of(ground)
+    worker = Worker(ground.database, neighbours, ground.clock, ground.settings.instance, queued, FORMATS)
+    exporter = Exporter(ground.database, neighbours, ground.clock, ground.settings.instance, asked)
     return Assembly(
         apis={
             service_pb2.DESCRIPTOR.services_by_name["ExchangeService"]: ExchangeApi(
                 ground.database, ground.pages, ground.clock, queued
-            )
+            ),
+            exports_pb2.DESCRIPTOR.services_by_name["ExportService"]: ExportApi(
+                ground.database, neighbours, ground.clock, asked
+            ),
         },
         feeds=[Feed(FEED, _snapshot)],
         background=[
             worker.run,
-            lambda: _keep_swept(ground.database, ground.clock),
+            exporter.run,
+            lambda: _keep_swept(ground.database, ground.clock, exporter),
             lambda: figures.keep_looking(ground.database),
         ],
     )
@@ -58,14 +65,16 @@ async def _snapshot(reader: Reader) -> AsyncIterator[tuple[str, Message]]:
         yield found.import_id, event_of(found)
 
 
-async def _keep_swept(database: Database, clock: Clock) -> None:
-    """Removes uploads that were broken off, until cancelled."""
+async def _keep_swept(database: Database, clock: Clock, exporter: Exporter) -> None:
+    """Removes uploads that were broken off, and exports whose time is over, until cancelled."""
     while True:
         try:
             async with database.writing() as writer:
                 await uploads.sweep(writer, clock() - UPLOAD_IDLE)
+            while await exporter.sweep():
+                pass
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            log.exception("uploads that were broken off could not be removed; it is tried again")
+            log.exception("what is over could not be removed; it is tried again")
         await asyncio.sleep(_SWEEP_SECONDS)
 
 

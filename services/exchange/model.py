@@ -225,4 +225,63 @@ class Lease:
     attempt: int
 
 
+class FileKind(IntEnum):
+    """What a file of an export is; numbered as in the contract."""
+
+    OUTPUT = 1
+    DELETED = 2
+    ERROR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What is on its way out, or lies ready."""
+
+    export_id: str
+    organization_id: str
+    subject: str
+    request_url: str = field(repr=False)
+    # As records sealed it.
+    plan: str = field(repr=False)
+    ignored: Sequence[str]
+    state: State
+    transaction_time: datetime
+    # What there is to walk; None until records has told.
+    types: Sequence[str] | None
+    registration_ids: Sequence[str] | None
+    part: int
+    place: str
+    resources: int
+    error_reason: str
+    error_message: str
+    attempts: int
+    recorded_at: datetime
+    finished_at: datetime | None
+    expires_at: datetime | None
+
+
+@dataclass(slots=True)
+class ExportFile:
+    """A file of an export, and how far it is written."""
+
+    number: int
+    kind: FileKind
+    type: str
+    lines: int = 0
+    size_bytes: int = 0
+    crc32: int = 0
+    chunks: int = 0
+    # Empty until the file is complete.
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportChunk:
+    """A piece of a file: DEFLATE, ended at a byte, going on in the next piece."""
+
+    number: int
+    chunk: int
+    data: bytes = field(repr=False)
+
+
 PersonsByPid = Mapping[str, KnownPerson]

@@ -23,6 +23,7 @@ from nhip.identity.v1 import service_pb2_grpc as identity_grpc
 from nhip.patient_index.v1 import resources_pb2 as index_nouns
 from nhip.patient_index.v1 import service_pb2 as index_pb2
 from nhip.patient_index.v1 import service_pb2_grpc as index_grpc
+from nhip.records.v1 import exports_pb2, exports_pb2_grpc
 from nhip.records.v1 import resources_pb2 as record_nouns
 from nhip.records.v1 import service_pb2 as records_pb2
 from nhip.records.v1 import service_pb2_grpc as records_grpc
@@ -33,6 +34,7 @@ from libs.ids import derived_id
 from libs.runtime.channels import outgoing
 from libs.runtime.service import Ground
 from libs.runtime.settings import Settings
+from services.exchange.model import Export
 from services.exchange.rules import backoff
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,10 @@ log = logging.getLogger(__name__)
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 the grant's name
 BATCH_SECONDS = 30.0
 CALL_SECONDS = 10.0
+# Somebody waits for the answer, at an edge that waits ten seconds.
+PLAN_SECONDS = 8.0
+# The organisation that runs the platform.
+PLATFORM = "nhip"
 # A token is renewed when it has less than this left, so that none expires on its way.
 RENEW_SECONDS = 30.0
 _DETAILS = "grpc-status-details-bin"
@@ -155,11 +161,12 @@ class Tokens:
 class Neighbours:
     """What exchange asks of the domain services."""
 
-    def __init__(self, tokens: Tokens, index: Any, records: Any, claims: Any) -> None:
+    def __init__(self, tokens: Tokens, index: Any, records: Any, claims: Any, exports: Any) -> None:
         self._tokens = tokens
         self._index = index
         self._records = records
         self._claims = claims
+        self._exports = exports
 
     @classmethod
     def of(cls, ground: Ground) -> "Neighbours":
@@ -174,6 +181,7 @@ class Neighbours:
             index_grpc.PatientIndexServiceStub(channel("patient_index", index_pb2.DESCRIPTOR)),
             records_grpc.RecordsServiceStub(channel("records", records_pb2.DESCRIPTOR)),
             claims_grpc.ClaimsServiceStub(channel("claims", claims_pb2.DESCRIPTOR)),
+            exports_pb2_grpc.ExportRecordsServiceStub(channel("records", exports_pb2.DESCRIPTOR)),
         )
 
     async def register(
@@ -258,6 +266,38 @@ class Neighbours:
         results: Sequence[records_pb2.TransactionResult] = answer.results
         return results
 
+    async def plan_export(
+        self, authorization: str, request: exports_pb2.PlanExportRequest
+    ) -> exports_pb2.PlanExportResponse:
+        """What an export means to its caller, by the caller's own token. Raises AioRpcError."""
+        metadata = outgoing(authorization)
+        answer: exports_pb2.PlanExportResponse = await self._exports.PlanExport(
+            request, timeout=PLAN_SECONDS, metadata=metadata
+        )
+        return answer
+
+    async def open_export(self, found: Export) -> exports_pb2.OpenExportResponse:
+        """What there is to walk of an export. Raises RefusedError."""
+        request = exports_pb2.OpenExportRequest(plan=found.plan)
+        request.transaction_time.FromDatetime(found.transaction_time)
+        answer: exports_pb2.OpenExportResponse = await self._patiently(
+            self._exports.OpenExport, _reader(found), request, BATCH_SECONDS
+        )
+        return answer
+
+    async def read_export(self, found: Export, walk: str | Sequence[str], place: str) -> exports_pb2.ReadExportResponse:
+        """A page of an export: of a type, or of registrations. Raises RefusedError."""
+        request = exports_pb2.ReadExportRequest(plan=found.plan, after=place)
+        if isinstance(walk, str):
+            request.type = walk
+        else:
+            request.registration_ids.extend(walk)
+        request.transaction_time.FromDatetime(found.transaction_time)
+        answer: exports_pb2.ReadExportResponse = await self._patiently(
+            self._exports.ReadExport, _reader(found), request, BATCH_SECONDS
+        )
+        return answer
+
     async def _patiently(
         self, stub: _Stub, sender: Sender, request: Message, seconds: float, tries: int = _DOUBTFUL_TRIES
     ) -> Any:
@@ -284,6 +324,11 @@ class Neighbours:
                     raise refusal from error
                 _note(f"{type(request).__name__} was not answered", error, failures)
                 await asyncio.sleep(backoff(failures))
+
+
+def _reader(found: Export) -> Sender:
+    """Exchange's own token reads: whose eyes a page is for stands in the plan."""
+    return Sender(PLATFORM, found.export_id, 0)
 
 
 Send = Callable[[Sequence[Item], int], Awaitable[Sequence[Result]]]

@@ -145,3 +145,62 @@ staged_rows = Table(
     Column("line", BigInteger, primary_key=True),
     Column("fields", ARRAY(Text), nullable=False),
 )
+
+exports = Table(
+    "exports",
+    metadata,
+    text_column("export_id", primary_key=True),
+    text_column("organization_id"),
+    # Who asked, and nobody else may have it.
+    text_column("subject"),
+    text_column("request_url"),
+    # What records understood, sealed by it.
+    text_column("plan"),
+    Column("ignored", ARRAY(Text), nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("transaction_time", DateTime(timezone=True), nullable=False),
+    # What there is to walk; NULL until records has told.
+    Column("types", ARRAY(Text)),
+    Column("registration_ids", ARRAY(Text)),
+    # How far the walk is: a part, and a place within it.
+    Column("part", Integer, nullable=False, server_default="0"),
+    Column("place", Text, nullable=False, server_default=""),
+    Column("resources", BigInteger, nullable=False, server_default="0"),
+    Column("error_reason", Text, nullable=False, server_default=""),
+    Column("error_message", Text, nullable=False, server_default=""),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("leased_by", Text, nullable=False, server_default=""),
+    Column("leased_until", DateTime(timezone=True), nullable=False, server_default=func.to_timestamp(0)),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Column("started_at", DateTime(timezone=True)),
+    Column("finished_at", DateTime(timezone=True)),
+    Column("expires_at", DateTime(timezone=True)),
+    Index("exports_unfinished", "organization_id", "recorded_at", postgresql_where=text("state IN (2, 3)")),
+    Index("exports_expiring", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
+)
+
+export_files = Table(
+    "export_files",
+    metadata,
+    text_column("export_id", primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("kind", SmallInteger, nullable=False),
+    text_column("type"),
+    Column("lines", BigInteger, nullable=False),
+    # Of the lines, uncompressed; so are the checksums.
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("crc32", BigInteger, nullable=False),
+    Column("chunks", Integer, nullable=False),
+    # Empty until the file is complete.
+    text_column("sha256"),
+)
+
+# The chunks of a file, one after the other, are one DEFLATE stream that is not ended (RFC 1951).
+export_chunks = Table(
+    "export_chunks",
+    metadata,
+    text_column("export_id", primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("chunk", Integer, primary_key=True),
+    Column("bytes", LargeBinary, nullable=False),
+)

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from nhip.exchange.v1 import events_pb2, resources_pb2
+from nhip.exchange.v1 import events_pb2, exports_pb2, resources_pb2
 
-from services.exchange.model import FileProgress, Import, RejectedRow
+from services.exchange.model import Export, ExportFile, FileProgress, Import, RejectedRow
 
 
 def import_to_wire(found: Import, files: Sequence[FileProgress]) -> resources_pb2.Import:
@@ -65,4 +65,39 @@ def event_of(found: Import) -> events_pb2.ExchangeEvent:
         import_id=found.import_id,
         organization_id=found.organization_id,
         state=int(found.state),  # type: ignore[arg-type]  # an enum's number
+    )
+
+
+def export_to_wire(found: Export, files: Sequence[ExportFile], parts: int) -> exports_pb2.Export:
+    """An export with its files, and of how many parts its walk is."""
+    made = exports_pb2.Export(
+        export_id=found.export_id,
+        state=int(found.state),  # type: ignore[arg-type]  # an enum's number
+        request_url=found.request_url,
+        parts_total=parts,
+        parts_done=min(found.part, parts),
+        resources=found.resources,
+        files=[file_to_wire(one) for one in files],
+        error_reason=found.error_reason,
+        error_message=found.error_message,
+        attempts=found.attempts,
+    )
+    made.transaction_time.FromDatetime(found.transaction_time)
+    made.recorded_at.FromDatetime(found.recorded_at)
+    if found.finished_at is not None:
+        made.finished_at.FromDatetime(found.finished_at)
+    if found.expires_at is not None:
+        made.expires_at.FromDatetime(found.expires_at)
+    return made
+
+
+def file_to_wire(file: ExportFile) -> exports_pb2.ExportFile:
+    """A file that is complete."""
+    return exports_pb2.ExportFile(
+        number=file.number,
+        kind=int(file.kind),  # type: ignore[arg-type]  # an enum's number
+        type=file.type,
+        count=file.lines,
+        size_bytes=file.size_bytes,
+        sha256=file.sha256,
     )

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from nhip.records.v1 import decisions_pb2, person_pb2, service_pb2, terminology_pb2
+from nhip.records.v1 import decisions_pb2, exports_pb2, person_pb2, service_pb2, terminology_pb2
 
 from libs.feed.follower import Subscription
 from libs.feed.server import Feed
@@ -11,6 +11,7 @@ from libs.runtime.settings import Settings, SettingsError
 from services.records import feeds, followers
 from services.records.api import RecordsApi
 from services.records.api.checking import DecisionApi
+from services.records.api.exporting import ExportRecordsApi
 from services.records.api.ground import FEED, Means
 from services.records.api.person import PersonRecordsApi
 from services.records.api.terminology import TerminologyApi
@@ -41,6 +42,7 @@ async def build(ground: Ground) -> Assembly:
             person_pb2.DESCRIPTOR.services_by_name["PersonRecordsService"]: PersonRecordsApi(means),
             terminology_pb2.DESCRIPTOR.services_by_name["TerminologyService"]: TerminologyApi(means),
             decisions_pb2.DESCRIPTOR.services_by_name["DecisionService"]: DecisionApi(means),
+            exports_pb2.DESCRIPTOR.services_by_name["ExportRecordsService"]: ExportRecordsApi(means),
         },
         background=[partial(keep_indexed, ground.database)],
         feeds=[Feed(FEED, feeds.records_snapshot)],

@@ -13,7 +13,7 @@ from services.edge.fhir.operations.table import operations_of
 from services.edge.fhir.outcome import CONTENT_TYPE
 
 # When this statement last changed in substance.
-DATE = "2026-11-23"
+DATE = "2026-11-27"
 INTERACTIONS = (
     *("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"),
 )
@@ -21,6 +21,7 @@ SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system", "search-system"
 # Of R4B, which the definitions know for what notifies of subscriptions; a statement of R4 must not name it.
 _BEYOND_R4 = frozenset({"SubscriptionStatus"})
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_BULK_DATA = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
 _PROCESS_MESSAGE = {
     "name": "process-message",
     "definition": "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message",
@@ -49,6 +50,7 @@ def _statement(root: str, base: str) -> bytes:
             "status": "active",
             "date": DATE,
             "kind": "instance",
+            "instantiates": [_BULK_DATA],
             "software": {"name": "NHIP edge"},
             "implementation": {"description": "National Health Information Platform", "url": base},
             "fhirVersion": "4.0.1",

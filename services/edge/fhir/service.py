@@ -8,6 +8,8 @@ from libs.fhir.definitions import definitions
 from services.edge.asgi import Reply, Request
 from services.edge.faults import Refusal, fault_of, unexpected
 from services.edge.fhir.batch import batch
+from services.edge.fhir.bulk.files import FILE, export_file
+from services.edge.fhir.bulk.status import STATUS, cancel, status
 from services.edge.fhir.capabilities import capabilities
 from services.edge.fhir.create import create
 from services.edge.fhir.delete import delete, delete_matching
@@ -84,7 +86,7 @@ class Fhir:
             case _:
                 return await self._base(request, verb, segments, query)
 
-    async def _base(  # noqa: PLR0911 an answer for each address
+    async def _base(  # noqa: C901, PLR0911 an answer for each address
         self, request: Request, verb: str, segments: list[str], query: Query
     ) -> Reply:
         """What concerns no type: bundles, the capabilities, operations of the whole system."""
@@ -111,6 +113,16 @@ class Fhir:
                 request.route = "/fhir/R4/$process-message"
                 _allow(verb, "POST")
                 return await process_message(self._upstream, request, self._transaction)
+            case [kind, export_id] if kind == STATUS:
+                request.route = f"/fhir/R4/{STATUS}/{{id}}"
+                if verb == "DELETE":
+                    return await cancel(self._upstream, request, export_id)
+                _allow(verb, "DELETE", "GET", "HEAD")
+                return await status(self._upstream, request, export_id)
+            case [kind, export_id, name] if kind == FILE:
+                request.route = f"/fhir/R4/{FILE}/{{id}}/{{name}}"
+                _allow(verb, "GET", "HEAD")
+                return await export_file(self._upstream, request, export_id, name)
             case [operation] if operation.startswith("$"):
                 return await self._invoke(request, verb, "", "", operation, query)
             case _:
@@ -223,12 +235,14 @@ class Fhir:
         """One entry of a batch; a batch within a batch is none."""
         if not any(request.segments[2:]):
             return refusal(Refusal("INVALID_ARGUMENT", "URL_MISSING", "an entry names a resource type").fault)
+        if request.segments[2] == FILE:
+            return refusal(Refusal("INVALID_ARGUMENT", "URL_UNSUPPORTED", "a file is no entry of a Bundle").fault)
         return await self._answered(request)
 
 
 def _require_form(request: Request, segments: list[str], query: Query) -> None:
-    # Of what is asked for in no form of FHIR's, a Binary alone can be had.
-    if form_of(request, query) is Form.OTHER and segments[:1] != ["Binary"]:
+    # Of what is asked for in no form of FHIR's, a Binary can be had, and the lines of an export.
+    if form_of(request, query) is Form.OTHER and segments[:1] not in (["Binary"], [FILE]):
         raise not_acceptable()
 
 

@@ -7,6 +7,7 @@ _PATH_WORDS = {
     "type": "A FHIR R4 resource type",
     "id": "A resource id",
     "vid": "A version number",
+    "name": "A file's name, as the manifest has it",
 }
 # Path, verb, operation, summary, whether a resource is sent.
 _INTERACTIONS = (
@@ -33,6 +34,12 @@ _INTERACTIONS = (
     ("/fhir/R4/{type}/{id}/$meta", "get", "meta", "The profiles, tags and security labels", False),
     ("/fhir/R4/{type}/{id}/$meta-add", "post", "metaAdd", "Adds labels", True),
     ("/fhir/R4/{type}/{id}/$meta-delete", "post", "metaDelete", "Takes labels away", True),
+    ("/fhir/R4/$export", "get", "export", "Begins an export of all that the caller may see", False),
+    ("/fhir/R4/Patient/$export", "get", "exportPatients", "Begins an export of what is about persons", False),
+    ("/fhir/R4/Group/{id}/$export", "get", "exportGroup", "Begins an export of what is about a Group's members", False),
+    ("/fhir/R4/$export-status/{id}", "get", "exportStatus", "How an export goes; its manifest when it is done", False),
+    ("/fhir/R4/$export-status/{id}", "delete", "exportCancel", "Stops an export, and frees its files", False),
+    ("/fhir/R4/$export-file/{id}/{name}", "get", "exportFile", "A file of an export, as NDJSON", False),
 )
 _CONDITIONAL = {
     "update": ("If-Match",),
@@ -40,6 +47,7 @@ _CONDITIONAL = {
     "read": ("If-None-Match",),
     "create": ("If-None-Exist", "Prefer"),
     "search": ("Prefer",),
+    **dict.fromkeys(("export", "exportPatients", "exportGroup"), ("Prefer",)),
 }
 
 
@@ -72,6 +80,12 @@ def _operation(path: str, name: str, summary: str, *, sends: bool) -> dict[str, 
     }
     if name == "create":
         operation["responses"]["201"] = {"description": "Stored", **resource}
+    if name.startswith("export"):
+        operation["responses"]["202"] = {"description": "It goes on; Content-Location or X-Progress tells how"}
+    if name == "exportFile":
+        lines = {"application/fhir+ndjson": {"schema": {"type": "string"}}}
+        operation["responses"] = {**operation["responses"], "200": {"description": "Resources", "content": lines}}
+        del operation["responses"]["202"]
     if name == "search":
         operation["parameters"].append(
             {

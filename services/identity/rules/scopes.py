@@ -27,6 +27,7 @@ PLATFORM_SCOPES = frozenset(
         "matching.models",
         "person.self",
         "practitioners.write",
+        "records.export",
         "records.import",
         "registrations.link",
         "registrations.read",
@@ -105,11 +106,12 @@ BOOTSTRAP_SCOPES = (
     "tariff.write",
     "terminology.write",
 )
-# What imports do in the name of the organisation that sent the file.
+# What imports do in the name of the organisation that sent the file; exports read by a plan that says whose eyes it is for.
 EXCHANGE_SCOPES = (
     "claims.write",
     "coverage.write",
     "imports.write",
+    "records.export",
     "records.import",
     "registrations.read",
     "registrations.write",

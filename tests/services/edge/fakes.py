@@ -102,6 +102,16 @@ class Platform:
         async def from_unary(request: Any, context: Any) -> Message:
             return await self._handle(method, request, context)
 
+        async def to_stream(request: Any, context: Any) -> AsyncIterator[Message]:
+            # What answers a streaming RPC is a list of all its messages.
+            answers, self.answers[method.label] = self.answers.get(method.label, []), []
+            for answer in answers if isinstance(answers, list) else [answers]:
+                self.answers[method.label] = answer
+                yield await self._handle(method, request, context)
+            self.answers[method.label] = answers
+
+        if method.is_server_streaming:
+            return grpc.unary_stream_rpc_method_handler(to_stream, **codec)
         return grpc.unary_unary_rpc_method_handler(from_unary, **codec)
 
     async def _streamed(self, answer: Any, requests: Any, context: Any) -> Message:

@@ -13,6 +13,7 @@ import grpc
 from nhip.claims.v1 import service_pb2 as claims_pb2
 from nhip.identity.v1 import service_pb2 as identity_pb2
 from nhip.patient_index.v1 import service_pb2 as index_pb2
+from nhip.records.v1 import exports_pb2
 from nhip.records.v1 import resources_pb2 as record_nouns
 from nhip.records.v1 import service_pb2 as records_pb2
 
@@ -52,11 +53,16 @@ class Neighbourhood:
     # Refuses a resource of a batch: id → reason; or the whole call that holds it, when poisoned.
     refused: dict[str, str] = field(default_factory=dict)
     poisoned: set[str] = field(default_factory=set)
+    # What an export walks: type → lines; person → (type, line); and what was deleted, told with the last page.
+    lines: dict[str, list[bytes]] = field(default_factory=dict)
+    persons: dict[str, list[tuple[str, bytes]]] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+    page: int = 3
 
     def neighbours(self, settings: Any) -> Neighbours:
         """What exchange calls."""
         tokens = Tokens(self, settings, lambda: datetime.now(UTC))
-        return Neighbours(tokens, self, self, self)
+        return Neighbours(tokens, self, self, self, self)
 
     def _called(self, name: str, request: Any, answer: Callable[[], Any]) -> Any:
         self.before(name)
@@ -166,3 +172,27 @@ class Neighbourhood:
             return claims_pb2.SubmitClaimResponse(claim=request.claim, is_created=is_new)
 
         return self._called("SubmitClaim", request, answer)
+
+    async def PlanExport(self, request: Any, *, timeout: float, metadata: Any) -> Any:
+        return self._called("PlanExport", request, lambda: exports_pb2.PlanExportResponse(plan="sealed"))
+
+    async def OpenExport(self, request: Any, *, timeout: float, metadata: Any) -> Any:
+        def answer() -> Any:
+            return exports_pb2.OpenExportResponse(types=sorted(self.lines), registration_ids=sorted(self.persons))
+
+        return self._called("OpenExport", request, answer)
+
+    async def ReadExport(self, request: Any, *, timeout: float, metadata: Any) -> Any:
+        def answer() -> Any:
+            held = [(request.type, line) for line in self.lines.get(request.type, [])]
+            held += [one for person in request.registration_ids for one in self.persons[person]]
+            start = int(request.after or 0)
+            end = start + self.page
+            response = exports_pb2.ReadExportResponse(next=str(end) if end < len(held) else "")
+            for kind, line in held[start:end]:
+                response.lines.add(type=kind, count=1, ndjson=line + b"\n")
+            if request.type == max(self.lines, default="") and end >= len(held):
+                response.deleted.extend(self.deleted)
+            return response
+
+        return self._called("ReadExport", request, answer)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from services.edge.asgi import Reply
+from services.edge.fhir.bulk.export import export
 from services.edge.fhir.ihe.crossreference import cross_reference
 from services.edge.fhir.operations.everything import everything
 from services.edge.fhir.operations.invocation import Invocation
@@ -21,6 +22,7 @@ from services.edge.fhir.operations.validate import validate
 SYSTEM, TYPE, INSTANCE = "system", "type", "instance"
 ANY_TYPE = ""
 _HL7 = "http://hl7.org/fhir/OperationDefinition/"
+_BULK = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,9 @@ OPERATIONS = (
     Operation("meta", ANY_TYPE, (SYSTEM, TYPE, INSTANCE), _READING, f"{_HL7}Resource-meta", meta),
     Operation("meta-add", ANY_TYPE, (INSTANCE,), _POSTING, f"{_HL7}Resource-meta-add", meta_add),
     Operation("meta-delete", ANY_TYPE, (INSTANCE,), _POSTING, f"{_HL7}Resource-meta-delete", meta_delete),
+    Operation("export", ANY_TYPE, (SYSTEM,), _READING, f"{_BULK}export", export),
+    Operation("export", "Patient", (TYPE,), _READING, f"{_BULK}patient-export", export),
+    Operation("export", "Group", (INSTANCE,), _READING, f"{_BULK}group-export", export),
 )
 
 
@@ -97,4 +102,5 @@ def operations_of(resource_type: str) -> list[Operation]:
     """What a type has; for the empty type, what the system has."""
     if not resource_type:
         return [one for one in OPERATIONS if SYSTEM in one.levels]
-    return sorted((one for one in OPERATIONS if one.type in {ANY_TYPE, resource_type}), key=lambda one: one.name)
+    of_the_type = (one for one in OPERATIONS if one.type in {ANY_TYPE, resource_type} and one.levels != (SYSTEM,))
+    return sorted(of_the_type, key=lambda one: one.name)

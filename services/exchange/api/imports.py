@@ -1,4 +1,4 @@
-"""The RPCs of exchange, one method per use-case."""
+"""Import jobs: nhip.exchange.v1.ExchangeService."""
 
 import asyncio
 import contextlib

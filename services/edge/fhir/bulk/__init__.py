@@ -1,0 +1,1 @@
+"""Bulk Data: http://hl7.org/fhir/uv/bulkdata/STU2."""

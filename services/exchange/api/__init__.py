@@ -1,0 +1,6 @@
+"""The RPCs of exchange, one method per use-case."""
+
+from services.exchange.api.exports import ExportApi
+from services.exchange.api.imports import FEED, ExchangeApi
+
+__all__ = ["FEED", "ExchangeApi", "ExportApi"]

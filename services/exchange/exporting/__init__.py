@@ -1,0 +1,1 @@
+"""How an export is carried from its plan to files: read, compress, commit."""
