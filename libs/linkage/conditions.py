@@ -144,6 +144,87 @@ def _begin_sql(told: Condition) -> str:
     return f"length({column}_l) >= {letters} and left({column}_l, {letters}) = left({column}_r, {letters})"
 
 
+def _lacks(told: Condition) -> Met:
+    column = told["column"]
+    return lambda one, other: one[column] is None or other[column] is None
+
+
+def _lacks_sql(told: Condition) -> str:
+    return f"{told['column']}_l is null or {told['column']}_r is null"
+
+
+def _apart(told: Condition) -> Met:
+    column, gaps = told["column"], frozenset(told["by"])
+
+    def is_met(one: Row, other: Row) -> bool:
+        gap = _gap(one[column], other[column])
+        return gap is not None and gap in gaps
+
+    return is_met
+
+
+def _apart_sql(told: Condition) -> str:
+    gaps = ", ".join(str(int(gap)) for gap in told["by"])
+    return f"abs({told['column']}_l - {told['column']}_r) in ({gaps})"
+
+
+def _within(told: Condition) -> Met:
+    column, most = told["column"], told["most"]
+
+    def is_met(one: Row, other: Row) -> bool:
+        gap = _gap(one[column], other[column])
+        return gap is not None and gap <= most
+
+    return is_met
+
+
+def _within_sql(told: Condition) -> str:
+    return f"abs({told['column']}_l - {told['column']}_r) <= {told['most']!r}"
+
+
+def _gap(one: Value, other: Value) -> int | None:
+    return None if one is None or other is None else abs(int(one) - int(other))
+
+
+def _rivals(told: Condition) -> Met:
+    column, least, times = told["column"], told["least"], told["times"]
+
+    def is_met(one: Row, other: Row) -> bool:
+        first, second = one[column], other[column]
+        if first is None or second is None:
+            return False
+        fewer, more = sorted((int(first), int(second)))
+        return bool(fewer >= least and fewer * times >= more)
+
+    return is_met
+
+
+def _rivals_sql(told: Condition) -> str:
+    one, other = f"{told['column']}_l", f"{told['column']}_r"
+    return f"least({one}, {other}) >= {told['least']!r} and least({one}, {other}) * {told['times']!r} >= greatest({one}, {other})"
+
+
+def _words(told: Condition) -> Met:
+    column, least, share = told["column"], told["least"], told["share"]
+
+    def is_met(one: Row, other: Row) -> bool:
+        first, second = one[column], other[column]
+        if first is None or second is None:
+            return False
+        mine, theirs = set(str(first).split(" ")), set(str(second).split(" "))
+        common = len(mine & theirs)
+        return bool(common >= least and common >= share * min(len(mine), len(theirs)))
+
+    return is_met
+
+
+def _words_sql(told: Condition) -> str:
+    one, other = (f"string_split({told['column']}_{side}, ' ')" for side in "lr")
+    common = f"len(list_intersect({one}, {other}))"
+    fewer = f"least(len(list_distinct({one})), len(list_distinct({other})))"
+    return f"{common} >= {told['least']!r} and {common} >= {told['share']!r} * {fewer}"
+
+
 def _any(told: Condition) -> Met:
     parts: Sequence[Met] = [read(one) for one in told["of"]]
     return lambda one, other: any(part(one, other) for part in parts)
@@ -166,6 +247,11 @@ TESTS: Final[Mapping[str, tuple[Callable[[Condition], Met], Callable[[Condition]
     "crossed": (_crossed, _crossed_sql),
     "either": (_either, _either_sql),
     "begin": (_begin, _begin_sql),
+    "lacks": (_lacks, _lacks_sql),
+    "apart": (_apart, _apart_sql),
+    "within": (_within, _within_sql),
+    "rivals": (_rivals, _rivals_sql),
+    "words": (_words, _words_sql),
     "any": (_any, _joined_sql(" or ")),
     "all": (_all, _joined_sql(" and ")),
 }
@@ -173,7 +259,10 @@ TESTS: Final[Mapping[str, tuple[Callable[[Condition], Met], Callable[[Condition]
 
 equal: the same. alike: Jaro and Winkler's similarity of at least `least`. slips: at most `most` letters wrong, missing,
 too many or changed places, in words of `letters` or more. crossed: two columns have changed places. either: one of two
-columns says what the other says on the other side. begin: the first `letters` are the same. any, all: of these.
+columns says what the other says on the other side. begin: the first `letters` are the same. lacks: one side has no value.
+apart: whole numbers that differ by one of `by`. within: by `most` or less. rivals: counts of at least `least`, neither more
+than `times` the other: two spellings so common are two names, and neither a slip of the other. words: of the words,
+parted by single blanks, at least `least` in common, and `share` of those of the side that has fewer. any, all: of these.
 """
 _ARGUMENTS: Final[Mapping[str, frozenset[str]]] = {
     "equal": frozenset({"test", "column"}),
@@ -182,6 +271,11 @@ _ARGUMENTS: Final[Mapping[str, frozenset[str]]] = {
     "crossed": frozenset({"test", "column", "other"}),
     "either": frozenset({"test", "column", "other"}),
     "begin": frozenset({"test", "column", "letters"}),
+    "lacks": frozenset({"test", "column"}),
+    "apart": frozenset({"test", "column", "by"}),
+    "within": frozenset({"test", "column", "most"}),
+    "rivals": frozenset({"test", "column", "least", "times"}),
+    "words": frozenset({"test", "column", "least", "share"}),
     "any": frozenset({"test", "of"}),
     "all": frozenset({"test", "of"}),
 }

@@ -31,7 +31,7 @@ def trained(model: Model, told: Mapping[str, Any], name: str, provenance: Mappin
         replace(
             one,
             levels=tuple(
-                replace(level, m=_told(numbers, "m_probability", level.m), u=_told(numbers, "u_probability", level.u))
+                _learnt(level, numbers, float(told["probability_two_random_records_match"]))
                 for level, numbers in zip(one.levels, _weighing(found[one.field]), strict=True)
             ),
         )
@@ -43,6 +43,13 @@ def trained(model: Model, told: Mapping[str, Any], name: str, provenance: Mappin
 
 def _weighing(levels: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [level for level in levels if not level.get("is_null_level")]
+
+
+def _learnt(level: Level, numbers: Mapping[str, Any], prior: float) -> Level:
+    m, u = _told(numbers, "m_probability", level.m), _told(numbers, "u_probability", level.u)
+    # Of the random pairs that u was counted on, the prior's share is of one person. Where numbers are issued once, those are
+    # all that agree: without them u is what it was thought to be, or less.
+    return replace(level, m=m, u=max(u - prior * m, min(level.u, u)))
 
 
 def _told(numbers: Mapping[str, Any], name: str, otherwise: float) -> float:

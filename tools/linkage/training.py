@@ -13,6 +13,7 @@ from libs.linkage import splink as as_splink
 from libs.linkage.model import Model
 
 _PAIRS_FOR_U: Final = 1_000_000
+_PAIRS_FOR_EM: Final = 1_000_000
 _SEED: Final = 20
 
 
@@ -25,6 +26,8 @@ def train(
     surely: Sequence[Sequence[str]],
     passes: Sequence[Sequence[str]],
     recall: float,
+    pairs_for_u: int = _PAIRS_FOR_U,
+    pairs_for_em: int = _PAIRS_FOR_EM,
 ) -> Model:
     """The model with prior, m and u estimated from one table that is to be deduplicated, or two to be linked.
 
@@ -41,9 +44,9 @@ def train(
         log_level=None,
     )
     linker.training.estimate_probability_two_random_records_match([block_on(*one) for one in surely], recall=recall)
-    linker.training.estimate_u_using_random_sampling(max_pairs=_PAIRS_FOR_U, seed=_SEED)
+    linker.training.estimate_u_using_random_sampling(max_pairs=pairs_for_u, seed=_SEED)
     for columns in passes:
-        linker.training.estimate_parameters_using_expectation_maximisation(block_on(*columns))
+        linker.training.estimate_parameters_using_expectation_maximisation(block_on(*columns), max_pairs=pairs_for_em)
     records = [connection.execute(f"select count(*) from {table}").fetchall()[0][0] for table in tables]
     provenance = {
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),

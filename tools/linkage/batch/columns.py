@@ -12,6 +12,7 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
+from libs.linkage import person
 from tools.linkage.batch.folding import fold_families, fold_given
 
 # What a file must have; a value that is not known is empty.
@@ -19,13 +20,8 @@ SENT: Final = (
     "record_id", "given", "family", "given_roman", "family_roman", "sex", "birth_date", "citizen_id", "passport",
     "other_id", "phone", "place_code",
 )  # fmt: skip
-# The columns of a table that is ready to be compared. `given` and `family` are folded, Latin where no Thai was sent;
-# dates are year and month × 100 + day, either of which may be unknown.
-COLUMNS: Final = (
-    "unique_id", "given", "family", "given_sound", "family_sound", "given_roman", "family_roman", "birth_year",
-    "birth_day", "sex", "phone", "place", "citizen_id", "other_id", "source_dataset",
-    "number",
-)  # fmt: skip
+# The columns of a table that is ready to be compared are those of libs.linkage.person, and these.
+COLUMNS: Final = ("unique_id", *person.COLUMNS, "source_dataset", "number")
 _NAMES_AT_ONCE: Final = 20_000
 
 
@@ -84,39 +80,56 @@ def _fold_column(
     told = [row[0] for row in connection.execute(asked).fetchall()]
     chunks = [told[start : start + _NAMES_AT_ONCE] for start in range(0, len(told), _NAMES_AT_ONCE)]
     rows = [row for part in pool.map(fold_families if is_family else fold_given, chunks) for row in part]
-    columns_of = list(zip(*rows, strict=True)) or [(), (), (), ()]
-    folded = pa.table(dict(zip(("told", "folded", "sound", "sex"), map(pa.array, columns_of), strict=True)))
+    columns_of = list(zip(*rows, strict=True)) or [(), (), (), (), ()]
+    folded = pa.table(dict(zip(("told", "folded", "sound", "skeleton", "sex"), map(pa.array, columns_of), strict=True)))
     connection.register("folded_names", folded)
     connection.execute(f"create or replace temp table {table} as select * from folded_names")
     connection.unregister("folded_names")
 
 
-# A year above 2400 is of the Buddhist era (libs.thai.dates). A telephone is its last nine digits.
+# As libs.linkage.person derives them from one registration; a test holds the two alike. A year above 2400 is of the Buddhist
+# era (libs.thai.dates), and 1 January a day that is not known.
 _DERIVED: Final = """
 with parts as (
-  select *, try_cast(birth_date[1:4] as smallint) as told_year, try_cast(birth_date[6:7] || birth_date[9:10] as smallint)
-    as told_day, right(regexp_replace(phone, '[^0-9]', '', 'g'), 9) as digits
+  select *, try_cast(birth_date[1:4] as integer) as told_year, right(regexp_replace(phone, '[^0-9]', '', 'g'), 9) as digits
   from sent
-)
-select parts.record_id as unique_id,
-  coalesce(nullif(given.folded, ''), nullif(given_roman.folded, '')) as given,
-  coalesce(nullif(family.folded, ''), nullif(family_roman.folded, '')) as family,
-  coalesce(nullif(given.sound, ''), nullif(given_roman.sound, '')) as given_sound,
-  coalesce(nullif(family.sound, ''), nullif(family_roman.sound, '')) as family_sound,
-  nullif(given_roman.sound, '') as given_roman,
-  nullif(family_roman.sound, '') as family_roman,
-  (case when told_year > 2400 then told_year - 543 else told_year end)::smallint as birth_year,
-  nullif(told_day, 0) as birth_day,
-  (case parts.sex when 'male' then 1 when 'female' then 2 else nullif(given.sex, 0) end)::tinyint as sex,
-  case when length(digits) >= 8 then digits::bigint end as phone,
-  try_cast(nullif(place_code, '') as integer) as place,
-  nullif(citizen_id, '') as citizen_id,
-  coalesce(nullif(passport, ''), nullif(other_id, '')) as other_id,
-  source_dataset,
-  row_number() over () - 1 as number
-from parts
-left join given_names as given on given.told = parts.given
-left join family_names as family on family.told = parts.family
-left join roman_names as given_roman on given_roman.told = parts.given_roman
-left join roman_names as family_roman on family_roman.told = parts.family_roman
+), dated as (
+  select *, (case when told_year > 2400 then told_year - 543 else told_year end) as year, birth_date[6:7] as month,
+    birth_date[9:10] as mday
+  from parts
+), checked as (
+  select *, length(birth_date) = 10 and try_cast(printf('%04d', year) || '-' || month || '-' || mday as date) is not null
+    and month || mday <> '0101' as is_whole
+  from dated
+), named as (
+  select checked.record_id as unique_id,
+    coalesce(nullif(given.folded, ''), nullif(given_roman.folded, '')) as given,
+    coalesce(nullif(given.sound, ''), nullif(given_roman.sound, '')) as given_sound,
+    nullif(given_roman.sound, '') as given_roman,
+    coalesce(nullif(given.skeleton, ''), nullif(given_roman.skeleton, '')) as given_skeleton,
+    coalesce(nullif(family.folded, ''), nullif(family_roman.folded, '')) as family,
+    coalesce(nullif(family.sound, ''), nullif(family_roman.sound, '')) as family_sound,
+    nullif(family_roman.sound, '') as family_roman,
+    coalesce(nullif(family.skeleton, ''), nullif(family_roman.skeleton, '')) as family_skeleton,
+    case when is_whole then printf('%04d', year) || month || mday end as birth,
+    year::smallint as birth_year,
+    case when is_whole then month::tinyint end as birth_month,
+    case when is_whole then mday::tinyint end as birth_mday,
+    (case checked.sex when 'male' then 1 when 'female' then 2 else nullif(given.sex, 0) end)::tinyint as sex,
+    case when length(digits) >= 8 then digits end as phone,
+    nullif(place_code, '') as place,
+    nullif(citizen_id, '') as citizen_id,
+    coalesce(nullif(passport, ''), nullif(other_id, '')) as other_id,
+    source_dataset,
+    row_number() over () - 1 as number
+  from checked
+  left join given_names as given on given.told = checked.given
+  left join family_names as family on family.told = checked.family
+  left join roman_names as given_roman on given_roman.told = checked.given_roman
+  left join roman_names as family_roman on family_roman.told = checked.family_roman
+),
+given_count as (select given, count(*)::integer as given_bearers from named group by given),
+family_count as (select family, count(*)::integer as family_bearers from named group by family)
+select named.*, given_bearers, family_bearers
+from named left join given_count using (given) left join family_count using (family)
 """

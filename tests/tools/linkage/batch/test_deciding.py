@@ -1,8 +1,12 @@
 """Joining in the order of the weights, never across what is held apart."""
 
+import duckdb
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.linkage import person
+from libs.linkage.model import read_model
 from tools.linkage.batch import deciding
 
 PAIRS = st.lists(st.tuples(st.integers(0, 15), st.integers(0, 15)), max_size=40)
@@ -35,7 +39,46 @@ def test_without_anybody_apart_every_link_is_kept(links):
     assert all(persons.cluster_of(one) == persons.cluster_of(other) for one, other in links)
 
 
-def test_twins_and_namesakes_may_not_be_joined():
-    givens = ["missing", "exact", "similar", "close", "different"]
-    births = ["missing", "exact", "partial", "swapped", "era", "near", "different"]
-    assert deciding.may_join(givens, births) == "given in (1, 2) and birth in (1, 2, 3, 4, 5)"
+_LABELS = {
+    comparison.field: ["missing", *(level.name for level in comparison.levels)]
+    for comparison in read_model(person.template()).comparisons
+    if comparison.field in deciding.LEVELS
+}
+
+
+def meets(condition, **levels):
+    numbers = {name: _LABELS[name].index(level) for name, level in {**_USUAL, **levels}.items()}
+    given, family, birth, citizen_id = (numbers[name] for name in ("given", "family", "birth", "citizen_id"))
+    query = f"select {condition} from (select {given} as given, {family} as family, {birth} as birth, {citizen_id} as citizen_id)"
+    return duckdb.connect().execute(query).fetchall()[0][0]
+
+
+_USUAL = {"given": "exact", "family": "exact", "birth": "exact", "citizen_id": "missing"}
+
+
+@pytest.mark.parametrize(
+    ("levels", "joined"),
+    [
+        ({}, True),
+        ({"given": "sound"}, True),
+        ({"birth": "era"}, True),
+        ({"given": "different"}, False),
+        ({"given": "rival"}, False),
+        ({"birth": "different"}, False),
+        ({"birth": "missing"}, False),
+        ({"given": "skeleton"}, False),
+        ({"given": "skeleton", "family": "missing"}, True),
+        ({"given": "skeleton", "family": "missing", "birth": "partial"}, False),
+        ({"citizen_id": "different"}, True),
+        ({"citizen_id": "different", "given": "similar"}, False),
+    ],
+)
+def test_a_pair_may_be_joined_by_its_levels(levels, joined):
+    assert meets(deciding.may_join(_LABELS), **levels) is joined
+
+
+def test_two_names_on_one_birthday_are_twins():
+    assert meets(deciding.are_twins(_LABELS), given="rival")
+    assert meets(deciding.are_twins(_LABELS), given="different")
+    assert not meets(deciding.are_twins(_LABELS), given="similar")
+    assert not meets(deciding.are_twins(_LABELS), given="different", birth="slip")

@@ -5,8 +5,9 @@ import pytest
 from splink import Linker, SettingsCreator
 from splink.backends.duckdb import DuckDBAPI
 
+from libs.linkage import person, splink, sql
 from tools.linkage.batch import job as batch_job
-from tools.linkage.batch import scoring
+from tools.linkage.batch import model as batch_model
 
 
 @pytest.fixture
@@ -18,15 +19,20 @@ def connection():
 def test_every_pair_has_the_weight_that_splink_gives_it(job, connection):
     model = batch_job.read_model(job)
     batch_job.prepare(connection, job, model)
+    rules = batch_model.blocking(model)
     ours = {}
-    for query in scoring.pairs(model):
-        weighed = f"select l.unique_id, r.unique_id, {scoring.weight(model)} {query}"
-        for one, other, weight in connection.execute(weighed).fetchall():
+    for query in batch_job.pairs(rules):
+        weighed = sql.weighed(model, query, (), -1000.0)
+        sides = "join ready as a on a.number = l join ready as b on b.number = r"
+        named = f"select a.unique_id, b.unique_id, weight from ({weighed}) as w {sides}"
+        for one, other, weight in connection.execute(named).fetchall():
             pair = min(one, other), max(one, other)
             assert pair not in ours, "a pair is found once"
             ours[pair] = weight
     linker = Linker(
-        DuckDBAPI(connection).register("registrations"), SettingsCreator.from_path_or_dict(model), log_level=None
+        DuckDBAPI(connection).register("registrations"),
+        SettingsCreator.from_path_or_dict(splink.settings(model, rules)),
+        log_level=None,
     )
     found = linker.inference.predict()
     rows = connection.execute(f"select unique_id_l, unique_id_r, match_weight from {found.physical_name}").fetchall()
@@ -40,28 +46,38 @@ def test_every_pair_has_the_weight_that_splink_gives_it(job, connection):
 def test_common_names_weigh_less_than_rare_ones(job, connection):
     model = batch_job.read_model(job)
     batch_job.prepare(connection, job, model)
+    itself = "from ready as l join ready as r on l.number = r.number"
     rows = connection.execute(
-        f"""select l.tf_given, {scoring.weight(model)} from ready as l join ready as r on l.unique_id = r.unique_id
-        where l.given is not null and l.family is not null and l.birth_year is not null and l.phone is not null
-        order by l.tf_given"""
+        f"""select tf_given, weight from ({sql.weighed(model, itself, (), -1000.0)}) as w join ready on number = l
+        where given is not null and family is not null and birth is not null and phone is not null order by tf_given"""
     ).fetchall()
     rare, common = rows[: len(rows) // 10], rows[-len(rows) // 10 :]
     assert sum(weight for _, weight in rare) / len(rare) > sum(weight for _, weight in common) / len(common) + 1
 
 
-def test_a_level_that_training_never_saw_weighs_nothing():
-    model = {
-        "probability_two_random_records_match": 0.5,
-        "comparisons": [
-            {
-                "output_column_name": "phone",
-                "comparison_levels": [
-                    {"sql_condition": '"phone_l" = "phone_r"', "label_for_charts": "same", "u_probability": 0.1},
-                    {"sql_condition": "ELSE", "label_for_charts": "different", "m_probability": 0.1, "u_probability": 0.4},
-                ],
-            }
-        ],
-    }  # fmt: skip
-    told = scoring.weight(model)
-    assert "(l.phone = r.phone) then cast(0.0 as double)" in told
-    assert "else cast(-2.0 as double)" in told
+_COMPARED = tuple(column for column in person.COLUMNS if not column.endswith("_bearers"))
+
+
+def test_a_file_is_brought_to_the_columns_of_one_registration(bench, job, connection):
+    query = f"select {', '.join(('unique_id', *_COMPARED))} from '{job.directory / 'columns.parquet'}'"
+    derived = {row[0]: dict(zip(_COMPARED, row[1:], strict=True)) for row in connection.execute(query).fetchall()}
+    sent = connection.execute(
+        f"""select record_id, given, family, given_roman, family_roman, birth_date, sex, phone, place_code, citizen_id,
+        coalesce(passport, other_id, '') from read_csv('{bench.registrations[0]}', all_varchar=true, header=true)"""
+    ).fetchall()
+    names = (
+        "given",
+        "family",
+        "given_roman",
+        "family_roman",
+        "birth",
+        "sex",
+        "phone",
+        "place",
+        "citizen_id",
+        "other_id",
+    )
+    for record_id, *values in sent:
+        row = person.row_of(**{name: value or "" for name, value in zip(names, values, strict=True)})
+        assert {column: row[column] for column in _COMPARED} == derived[record_id]
+    assert len(derived) == len(sent) == 6_000
