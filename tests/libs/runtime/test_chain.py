@@ -17,7 +17,6 @@ from libs.access.caller import TREATMENT, Caller, CallerKind, Scopes
 from libs.access.tokens import TokenVerifier, service_token, sign
 from libs.database.statements import Statement
 from libs.errors import FailedPreconditionError, FieldViolation, PermissionDeniedError
-from libs.feed.log import READ
 from libs.ids import new_id
 from libs.runtime.call import Host
 from libs.runtime.interceptors.access import Access
@@ -38,6 +37,8 @@ from tests.support.testing import the_testing_file, thing
 PLATFORM_KEY = b"k" * 32
 NOTE = Statement("test.note", text("INSERT INTO notes (name) VALUES (:name)"))
 NOTES = Statement("test.notes", text("SELECT count(*) FROM notes"))
+# What has committed, and not what followers may see already: that waits for transactions of other tests in the cluster.
+ACCESSES = Statement("test.accesses", text("SELECT event FROM changes WHERE feed = 'access' ORDER BY position"))
 OUTCOME = resources_pb2.AccessOutcome
 
 
@@ -92,7 +93,7 @@ class Running:
 
     async def accesses(self) -> list[AccessEvent]:
         async with self.database.reading() as reader:
-            rows = await reader.fetch(READ, feed="access", transaction="0", position=0, partitions=None, batch_size=100)
+            rows = await reader.fetch(ACCESSES)
         return [AccessEvent.FromString(row["event"]) for row in rows]
 
 

@@ -91,7 +91,7 @@ def prepare(session: SparkSession, columns: Path, model: Model) -> None:
 
 
 def weigh(session: SparkSession) -> Any:
-    """What `job.run` takes as `weigh`: each rule's pairs by this session, a checkpoint each."""
+    """What `job.run` takes as `weigh`: each rule's pairs by Spark, a checkpoint each."""
 
     def stage(connection: duckdb.DuckDBPyConnection, job: batch.Job, progress: batch.Progress) -> None:
         model = batch.read_model(job)
