@@ -90,8 +90,7 @@ class Searching(UseCases):
             included = await included_with(reader, call.caller, seen_at, query, page.matches)
             explanation = ""
             if query.explains:
-                built = searching.build(call.caller, seen_at, query, after)
-                explanation = orjson.dumps(await searching.explain(reader, built)).decode()
+                explanation = orjson.dumps(await searching.explain(reader, page.built)).decode()
         for stored in (*page.matches, *included):
             filing.touch(call, stored)
         # Counted once: what a walk shows later is of the state of its first page.

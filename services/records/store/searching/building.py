@@ -32,6 +32,7 @@ from services.records.rules.queries import (
     TokenCondition,
     TypeCondition,
 )
+from services.records.store.searching.leading import leads
 from services.records.visibility import View, parameters, view_of, visible
 
 # Sorts after every string that begins as it does, in the order of bytes.
@@ -55,16 +56,17 @@ _PREFIXES = {
     "eb": "({low} < {start} AND {high} <= {start})",
     "ap": "({low} < {end} AND {high} > {start})",
 }
-# The same for numbers, whose own value counts where a side is meant, and whose range where equality is.
+# The same for numbers, whose own value counts where a side is meant, and whose range where equality is. Most are points, and
+# found by their low end alone.
 _NUMBER_PREFIXES = {
-    "eq": "({low} >= {start} AND {high} < {end})",
+    "eq": "({low} >= {start} AND {low} < {end} AND {high} < {end})",
     "ne": "NOT ({low} >= {start} AND {high} < {end})",
-    "gt": "{high} > {value}",
-    "ge": "{high} >= {value}",
+    "gt": "({low} > {value} OR (number.low < number.high AND {high} > {value}))",
+    "ge": "({low} >= {value} OR (number.low < number.high AND {high} >= {value}))",
     "lt": "{low} < {value}",
     "le": "{low} <= {value}",
     "sa": "{low} > {value}",
-    "eb": "{high} < {value}",
+    "eb": "({low} < {value} AND {high} < {value})",
     "ap": "({low} <= {end} AND {high} >= {start})",
 }
 _COLUMNS = (
@@ -109,7 +111,7 @@ class Builder:
         self.values: dict[str, Any] = dict(parameters(caller, seen_at))
         self._state = state
         self._aliases = 0
-        # Reverse chains that are looked at row by row, instead of leading.
+        # Chains that are looked at row by row, instead of leading.
         self.looked_up: frozenset[Condition] = frozenset()
 
     def name(self, value: Any, sql_type: str) -> str:
@@ -194,11 +196,11 @@ class Builder:
             case ListCondition(list_ids):
                 return self._listed(list_ids, alias)
             case DateCondition():
-                return self._dates(condition, alias)
+                return self._dates(condition, alias, is_led=is_led)
             case NumberCondition():
-                return self._numbers(condition, alias)
+                return self._numbers(condition, alias, is_led=is_led)
             case NearCondition():
-                return self._near(condition, alias)
+                return self._near(condition, alias, is_led=is_led)
             case MissingCondition(json_paths, is_missing):
                 found = " OR ".join(
                     f"jsonb_path_exists(search_body({alias}.body), {self.name(one, 'jsonpath')})" for one in json_paths
@@ -267,7 +269,7 @@ class Builder:
             WHERE {self._seen([IdCondition(tuple(list_ids))], other, "List")}
         )"""
 
-    def _dates(self, condition: DateCondition, alias: str) -> str:
+    def _dates(self, condition: DateCondition, alias: str, *, is_led: bool) -> str:
         if not condition.paths:
             # An instant: its span is the millisecond that it was recorded in.
             return self._spans(condition, f"{alias}.recorded_at", f"({alias}.recorded_at + interval '1 millisecond')")
@@ -275,10 +277,8 @@ class Builder:
             spans = self._spans(condition, f"{alias}.occurred_from", f"{alias}.occurred_to")
             return f"({alias}.occurred_to > {self.name(BEGINNING, 'timestamptz')} AND {spans})"
         spans = self._spans(condition, "dated.occurred_from", "dated.occurred_to")
-        return f"""({alias}.filed_under, {alias}.type, {alias}.id, {alias}.version) IN (
-            SELECT dated.filed_under, dated.type, dated.id, dated.version FROM search_dates AS dated
-            WHERE dated.parameter = ANY({self.name(list(condition.paths), "text[]")}) AND {spans}
-        )"""
+        tests = f"dated.parameter = ANY({self.name(list(condition.paths), 'text[]')}) AND {spans}"
+        return _stands_beside("search_dates", "dated", alias, tests, is_led=is_led)
 
     def _spans(self, condition: DateCondition, low: str, high: str) -> str:
         """http://hl7.org/fhir/R4/search.html#prefix, on spans without their ends."""
@@ -298,12 +298,10 @@ class Builder:
         }
         return template.format(low=low, high=high, **ends)
 
-    def _numbers(self, condition: NumberCondition, alias: str) -> str:
+    def _numbers(self, condition: NumberCondition, alias: str, *, is_led: bool) -> str:
         tests = " OR ".join(f"({self._number(tests)})" for tests in condition.tests)
-        return f"""({alias}.filed_under, {alias}.type, {alias}.id, {alias}.version) IN (
-            SELECT number.filed_under, number.type, number.id, number.version FROM search_numbers AS number
-            WHERE number.place = ANY({self.name(list(condition.places), "bigint[]")}) AND ({tests})
-        )"""
+        tests = f"number.place = ANY({self.name(list(condition.places), 'bigint[]')}) AND ({tests})"
+        return _stands_beside("search_numbers", "number", alias, tests, is_led=is_led)
 
     def _number(self, tests: Sequence[NumberTest]) -> str:
         first = tests[0]
@@ -323,7 +321,7 @@ class Builder:
             parts.append(f"number.keys @> {self.name(list(first.keys), 'bigint[]')}")
         return " AND ".join(parts)
 
-    def _near(self, condition: NearCondition, alias: str) -> str:
+    def _near(self, condition: NearCondition, alias: str, *, is_led: bool) -> str:
         """Distances on a sphere: of a town they are right to a few metres."""
         tests = []
         for latitude, longitude, kilometres in condition.points:
@@ -333,21 +331,20 @@ class Builder:
                 + cos(radians({north})) * cos(radians(number.low)) * power(sin(radians(number.high - {east}) / 2), 2)
             )))"""
             tests.append(f"{distance} <= {self.name(kilometres, 'double precision')}")
-        return f"""({alias}.filed_under, {alias}.type, {alias}.id, {alias}.version) IN (
-            SELECT number.filed_under, number.type, number.id, number.version FROM search_numbers AS number
-            WHERE number.place = {self.name(condition.place, "bigint")} AND ({" OR ".join(tests)})
-        )"""
+        where = f"number.place = {self.name(condition.place, 'bigint')} AND ({' OR '.join(tests)})"
+        return _stands_beside("search_numbers", "number", alias, where, is_led=is_led)
 
     def _chain(self, condition: ChainCondition, alias: str, array: str) -> str:
         if not may_see(self.caller, condition.type):
             return _NOTHING
         other = self._alias()
-        seen = self._seen(condition.conditions, other, condition.type)
         if condition.markers:
-            return f"""(
-                {self._array(alias, is_led=True)} && {self.name(list(condition.markers), "bigint[]")}
-                AND {alias}.filed_under IN ({self._persons(f"{other}.id", other, seen)})
-            )"""
+            marked = f"{self._array(alias, is_led=True)} && {self.name(list(condition.markers), 'bigint[]')}"
+            if condition in self.looked_up:
+                return f"({marked} AND {self._chain_of(condition, alias, other)})"
+            seen = self._seen(condition.conditions, other, condition.type)
+            return f"({marked} AND {alias}.filed_under = ANY(ARRAY({self._persons(f'{other}.id', other, seen)})))"
+        seen = self._seen(condition.conditions, other, condition.type)
         return f"""{array} && ARRAY(
             SELECT search_hash({self.name(f"{condition.type}/", "text")} || {other}.id) # place
             FROM {self.rows(other)} CROSS JOIN unnest({self.name(list(condition.places), "bigint[]")}) AS place
@@ -386,21 +383,30 @@ class Builder:
             WHERE {seen}
         )"""
 
+    def _chain_of(self, condition: ChainCondition, alias: str, other: str) -> str:
+        """The same of one row: whether the person whom it is filed under meets the conditions."""
+        where = self.where(condition.conditions, other, (condition.type,), is_led=True)
+        return self._of_person(f"{alias}.filed_under", f"{other}.id", other, where)
+
     def _has_of(self, condition: HasCondition, alias: str, other: str) -> str:
-        """The same of one Patient: by the registrations of the person."""
+        """The same of one Patient."""
         markers = TokenCondition(condition.markers)
         where = self.where((*condition.conditions, markers), other, (condition.type,), is_led=True)
+        return self._of_person(f"{alias}.id", f"{other}.filed_under", other, where)
+
+    def _of_person(self, registration: str, column: str, other: str, where: str) -> str:
+        """SQL: for one of the registrations of the same person, the column's, there is a row that may be seen."""
         return f"""EXISTS (
             SELECT 1 FROM (
-                SELECT {alias}.id AS registration_id
+                SELECT {registration} AS registration_id
                 UNION
                 SELECT others.registration_id FROM registrations AS placed
                 JOIN registrations AS others ON others.person_id = placed.person_id
-                WHERE placed.registration_id = {alias}.id
+                WHERE placed.registration_id = {registration}
             ) AS under
             CROSS JOIN LATERAL (
                 SELECT 1 FROM {self.rows(other)}
-                WHERE {other}.filed_under = under.registration_id AND {where} AND {visible(other, self.view)}
+                WHERE {column} = under.registration_id AND {where} AND {visible(other, self.view)}
                 OFFSET 0
             ) AS one
             OFFSET 0
@@ -412,19 +418,15 @@ def _is_needed(condition: Condition) -> bool:
     return isinstance(condition, TokenCondition) and not condition.is_negated and len(condition.hashes) == 1
 
 
-def leads(condition: Condition) -> bool:  # noqa: PLR0911 a case for each condition
-    """True if an index of values finds the rows of the condition: then all of them come first, and are sorted."""
-    match condition:
-        case TokenCondition(is_negated=is_negated):
-            return not is_negated
-        case TextCondition() | IdCondition() | ListCondition() | NumberCondition() | NearCondition():
-            return True
-        case ChainCondition() | HasCondition() | PersonCondition():
-            return True
-        case DateCondition(paths, is_principal):
-            return bool(paths) and not is_principal
-        case AnyCondition(parts):
-            return all(leads(one) for one in parts)
-        case AllCondition(parts):
-            return any(leads(one) for one in parts)
-    return False
+def _stands_beside(table: str, entry: str, alias: str, tests: str, *, is_led: bool) -> str:
+    """SQL: an entry of the row's version, in a table beside it, passes the tests; looked up where another index leads."""
+    if is_led:
+        return f"""EXISTS (
+            SELECT 1 FROM {table} AS {entry}
+            WHERE {entry}.filed_under = {alias}.filed_under AND {entry}.type = {alias}.type AND {entry}.id = {alias}.id
+              AND {entry}.version = {alias}.version AND {tests}
+            OFFSET 0
+        )"""
+    return f"""({alias}.filed_under, {alias}.type, {alias}.id, {alias}.version) IN (
+        SELECT {entry}.filed_under, {entry}.type, {entry}.id, {entry}.version FROM {table} AS {entry} WHERE {tests}
+    )"""

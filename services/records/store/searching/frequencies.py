@@ -13,12 +13,21 @@ from sqlalchemy import text
 
 from libs.database.statements import Statement
 from libs.database.transactions import Reader
-from services.records.rules.queries import Condition, HasCondition, PersonCondition, Query, TokenCondition
+from services.records.rules.queries import (
+    ChainCondition,
+    Condition,
+    HasCondition,
+    PersonCondition,
+    Query,
+    TokenCondition,
+)
 
 # From here on a walk meets a page of matches sooner than all of them are fetched.
 MANY = 1000
 _SECONDS = 600.0
 _KEPT = 20_000
+# Of a condition with more alternatives nothing is asked.
+_ALTERNATIVES = 32
 _COUNT = Statement(
     "resources.frequency",
     text(
@@ -44,10 +53,14 @@ def asked_for(query: Query) -> list[int]:
 
 def _tokens(conditions: Sequence[Condition]) -> Iterable[int]:
     for one in conditions:
-        if isinstance(one, TokenCondition) and one.is_common and len(one.hashes) == 1 and not one.is_negated:
-            yield one.hashes[0]
-        elif isinstance(one, HasCondition) and one.markers:
+        if isinstance(one, TokenCondition) and _is_asked(one):
+            yield from one.hashes
+        elif isinstance(one, ChainCondition | HasCondition) and one.markers:
             yield from _tokens(one.conditions)
+
+
+def _is_asked(condition: TokenCondition) -> bool:
+    return condition.is_common and not condition.is_negated and 0 < len(condition.hashes) <= _ALTERNATIVES
 
 
 async def learn(reader: Reader, tokens: Sequence[int]) -> None:
@@ -65,6 +78,18 @@ async def learn(reader: Reader, tokens: Sequence[int]) -> None:
 
 
 def is_frequent(condition: Condition) -> bool:
-    """True for a token that was found to be carried by many, or for being referred to by such resources."""
-    tokens = list(_tokens([condition]))
-    return bool(tokens) and all(one in _known and _known[one][1] for one in tokens)
+    """True for tokens of which many were found to carry one, and for a person's resources, or a person, with such alone."""
+    if isinstance(condition, ChainCondition | HasCondition):
+        return bool(condition.markers and condition.conditions) and all(map(is_frequent, condition.conditions))
+    return isinstance(condition, TokenCondition) and _is_asked(condition) and any(map(_is_many, condition.hashes))
+
+
+def is_rare(condition: Condition) -> bool:
+    """True for a number or name of one, and for codes that few were found to carry."""
+    if not isinstance(condition, TokenCondition) or condition.is_negated:
+        return False
+    return not condition.is_common or (_is_asked(condition) and not any(map(_is_many, condition.hashes)))
+
+
+def _is_many(token: int) -> bool:
+    return token in _known and _known[token][1]

@@ -1,11 +1,11 @@
 """A page of a search: which index leads, in which order, up to where.
 
-Which index leads is decided here and not left to estimates: within one person, the registration's; a code that is walked by
-date, its walk; else the tokens', whose rows are fetched behind a fence (OFFSET 0), so that the planner does not rather walk
-all resources in the order of the result and hope to meet enough that match. Whether a row may be seen is asked in the order
-of the result, and of no more rows than the page needs.
+Where values lead (`leading`), their rows are fetched behind a fence (OFFSET 0), so that the planner does not rather walk all
+resources in the order of the result and hope to meet enough that match. Whether a row may be seen is asked in the order of
+the result, and of no more rows than the page needs.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,14 +19,20 @@ from libs.database.statements import Statement
 from libs.database.transactions import Reader
 from libs.fhir.moments import BEGINNING, END
 from services.records.model import Stored
-from services.records.rules.queries import HasCondition, PersonCondition, Query, Sort, TokenCondition
+from services.records.rules.queries import Query, Sort
 from services.records.store.resources import columns, stored_of
 from services.records.store.searching import frequencies
-from services.records.store.searching.building import Builder, State, leads
+from services.records.store.searching.building import Builder, State
+from services.records.store.searching.leading import Lead, Plan, beginnings, is_of_row, plan_of
 from services.records.visibility import visible
 
 _ORDERS = {"recorded": "recorded_at", "occurred": "occurred_from", "id": "id"}
-_NEWEST = "9999-12-30T00:00:00+00:00"
+# What stands where there is no number; infinity would not come back from the link to the next page.
+_GREATEST = sys.float_info.max
+# Entries of a walk that are looked at before another index leads: that costs less than to sort what many carry. If a page
+# would be met within so many times more, these are looked at too.
+_TRIAL = {Lead.CODE: 400, Lead.ORDER: 1000}
+_FURTHER = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,18 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class Built:
+    """A search as SQL."""
+
+    sql: str
+    values: dict[str, Any]
+    counts: bool
+    keys: int
+    # What leads, in words.
+    lead: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """What a search found."""
 
@@ -46,6 +64,8 @@ class Page:
     total: int | None
     # Where the next page begins; None at the end.
     last: Position | None
+    # What was asked of the database.
+    built: Built
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +83,20 @@ def _statement(sql: str) -> Statement:
 
 
 async def search(reader: Reader, caller: Caller, seen_at: datetime, query: Query, after: Position | None) -> Page:
-    """A page of matches, and their number where it is asked for: one statement, so that both are of one state."""
+    """A page of matches, and their number where it is asked for: one statement, so that both are of one state.
+
+    A statement that only tries, and finds less than a page, has no part in the answer.
+    """
     await frequencies.learn(reader, frequencies.asked_for(query))
-    built = build(caller, seen_at, query, after)
-    rows = await reader.fetch(_statement(built.sql), **built.values)
+    built, rows = None, []
+    for entries in _trials(query, after):
+        built = build(caller, seen_at, query, after, entries=entries)
+        rows = await reader.fetch(_statement(built.sql), **built.values)
+        if len(rows) > query.count or len(rows) * _FURTHER <= query.count:
+            break
+    if built is None or len(rows) <= query.count:
+        built = build(caller, seen_at, query, after)
+        rows = await reader.fetch(_statement(built.sql), **built.values)
     counted = rows[0]["total"] if built.counts else None
     found = [row for row in rows if query.wants_matches and row["id"] is not None]
     last = None
@@ -75,61 +105,62 @@ async def search(reader: Reader, caller: Caller, seen_at: datetime, query: Query
         final = found[-1]
         state = after.state if after is not None else State(final["snapshot"], seen_at)
         last = Position(tuple(final[f"key{number}"] for number in range(built.keys)), final["id"], state)
-    return Page([stored_of(row) for row in found], counted, last)
+    return Page([stored_of(row) for row in found], counted, last, built)
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
-    """A search as SQL."""
-
-    sql: str
-    values: dict[str, Any]
-    counts: bool
-    keys: int
-    # What leads, in words.
-    lead: str
+def _trials(query: Query, after: Position | None) -> Sequence[int]:
+    """How many entries of a walk are looked at before another index leads; the second time if some were met."""
+    tried = plan_of(query).tried
+    # Where all are counted, they are found anyway.
+    if tried is None or not query.wants_matches or (query.wants_total and after is None):
+        return ()
+    entries = max(_TRIAL[tried], 2 * query.count)
+    return entries, entries * _FURTHER
 
 
-def build(caller: Caller, seen_at: datetime, query: Query, after: Position | None) -> Built:
-    """The statement of a page."""
+def build(
+    caller: Caller, seen_at: datetime, query: Query, after: Position | None, *, entries: int | None = None
+) -> Built:
+    """The statement of a page; given `entries`, one that looks at so many of a walk alone, and may find too few."""
     builder = Builder(caller, seen_at, after.state if after is not None else None)
-    is_of_person = any(isinstance(one, PersonCondition) for one in query.conditions)
-    leading = [one for one in query.conditions if leads(one)]
-    frequent = [one for one in leading if not is_of_person and frequencies.is_frequent(one)]
-    # What all that leads has in common with very many resources is met on the walk; else the rarer leads.
-    is_walked = bool(frequent) and len(frequent) == len(leading)
-    builder.looked_up = frozenset(one for one in frequent if isinstance(one, HasCondition))
-    types = query.types or (query.type,)
-    where = builder.where(query.conditions, "r", types, is_led=is_of_person or is_walked)
-    if is_walked and len(types) == 1:
-        # Half of the rows, the planner thinks of what it cannot look into: then it walks, and finds a page soon.
-        where = f"r.type = {builder.name(types[0], 'text')} AND CASE WHEN {where} THEN true ELSE false END"
-    walked = _walked(query, after)
-    keys = _keys(query, builder, is_walked=walked is not None)
+    plan = plan_of(query)
+    lead = plan.lead if entries is None else plan.tried or plan.lead
+    keys = _keys(query, builder, plan.order)
     counts = query.wants_total and after is None
-    total = ""
-    if counts:
-        total = f"SELECT count(*) AS total FROM {builder.rows('r')} WHERE {where} AND {visible('r', builder.view)}"
+    total = _total(query, builder, plan) if counts else ""
     if not query.wants_matches:
         return Built(total, builder.values, counts, len(keys), "count")
-    if walked is not None:
-        lead, matches = "code by date", _walk(query, builder, where, walked, after)
+    builder.looked_up = plan.looked_up
+    # One row more than the page tells whether there is a next one.
+    limit = builder.name(query.count + 1, "bigint")
+    tried = builder.name(entries, "bigint") if entries is not None else ""
+    if lead is Lead.CODE:
+        matches = _walk(query, builder, plan.token, after, limit=limit, tried=tried)
+    elif lead is Lead.ORDER and query.order != "keys":
+        matches = _in_order(query, builder, keys[0], after, limit=limit, tried=tried)
     else:
-        is_led = bool(leading) and not is_walked
-        lead = "registration" if is_of_person else "values" if is_led else "order"
-        matches = _matches(query, builder, where, keys, after, is_led=is_led)
+        matches = _sorted(query, builder, keys, after, limit=limit, is_led=lead is Lead.REGISTRATION)
     if counts:
         matches = (
             f"SELECT counted.total, page.* FROM ({total}) AS counted LEFT JOIN LATERAL ({matches}) AS page ON true"
         )
-    return Built(matches, builder.values, counts, len(keys), lead)
+    return Built(matches, builder.values, counts, len(keys), lead.value)
 
 
-def _keys(query: Query, builder: Builder, *, is_walked: bool) -> list[_Key]:
+def _total(query: Query, builder: Builder, plan: Plan) -> str:
+    """All that match are counted, so that whatever finds them leads, and no walk."""
+    where = builder.where(query.conditions, "r", _types(query), is_led=plan.lead is Lead.REGISTRATION)
+    return f"SELECT count(*) AS total FROM {builder.rows('r')} WHERE {where} AND {visible('r', builder.view)}"
+
+
+def _types(query: Query) -> Sequence[str]:
+    return query.types or (query.type,)
+
+
+def _keys(query: Query, builder: Builder, order: str) -> list[_Key]:
     if query.order == "keys":
         return [_key(one, builder) for one in query.sorts]
-    order = query.order or ("occurred" if is_walked else "recorded")
-    return [_key(Sort(order, query.is_descending), builder)]
+    return [_key(Sort(query.order or order, query.is_descending), builder)]
 
 
 def _key(sort: Sort, builder: Builder) -> _Key:
@@ -144,7 +175,7 @@ def _key(sort: Sort, builder: Builder) -> _Key:
               AND dated.version = r.version AND dated.parameter = ANY({builder.name(list(sort.paths), "text[]")})"""
         return _Key(f"coalesce(({found}), {builder.name(missing, 'timestamptz')})", "timestamptz", sort.is_descending)
     if sort.kind in {"number", "quantity"}:
-        column, limit = ("high", float("-inf")) if sort.is_descending else ("low", float("inf"))
+        column, limit = ("high", -_GREATEST) if sort.is_descending else ("low", _GREATEST)
         found = f"""SELECT {best}(number.{column}) FROM search_numbers AS number
             WHERE number.filed_under = r.filed_under AND number.id = r.id AND number.type = r.type
               AND number.version = r.version AND number.place = ANY({builder.name(list(sort.places), "bigint[]")})"""
@@ -166,69 +197,92 @@ def _key(sort: Sort, builder: Builder) -> _Key:
     return _Key(expression, "text", sort.is_descending)
 
 
-def _walked(query: Query, after: Position | None) -> int | None:
-    """The token that is walked by date: that of what the type is about, where nothing narrower leads."""
-    if query.order not in {"", "occurred"} or len(query.types) > 1:
-        return None
-    del after
-    found = None
-    for one in query.conditions:
-        if isinstance(one, TokenCondition) and len(one.orders) == 1:
-            found = one.orders[0]
-        elif leads(one) and not isinstance(one, TokenCondition):
-            return None
-    return found
-
-
-def _walk(query: Query, builder: Builder, where: str, token: int, after: Position | None) -> str:
-    """The rows of a code, newest or oldest first, each looked up as the walk comes to it."""
-    direction = "DESC" if query.is_descending else "ASC"
-    beyond = ""
+def _walk(query: Query, builder: Builder, token: int, after: Position | None, *, limit: str, tried: str) -> str:
+    """The rows of a code, newest or oldest first, each looked up as the walk comes to it; of so many entries, if it is tried."""
+    direction = _direction(query)
+    named = builder.name(token, "bigint")
+    bounds = [f"w.token = {named}"]
+    begins = beginnings(query.conditions)
+    if begins.first is not None:
+        bounds.append(f"w.occurred_from >= {builder.name(begins.first, 'timestamptz')}")
+    if begins.last is not None:
+        bounds.append(f"w.occurred_from <= {builder.name(begins.last, 'timestamptz')}")
+    if begins.first_of_short is not None:
+        bounds.append(f"w.occurred_from >= {_unless_some_last(query.type, builder, begins.first_of_short)}")
     if after is not None:
-        moment, last = builder.name(after.values[0], "timestamptz"), builder.name(after.id, "text")
-        beyond = f"AND (w.occurred_from, w.id) {'<' if query.is_descending else '>'} ({moment}, {last})"
-    limit = builder.name(query.count + 1, "bigint")
-    # What is led by the walk needs no index of tokens.
-    where = where.replace("r.tokens", "(r.tokens || CAST('{}' AS bigint[]))")
-    where = f"{where} AND r.tokens || CAST('{{}}' AS bigint[]) @> ARRAY[{builder.name(token, 'bigint')}]"
+        place = f"({builder.name(after.values[0], 'timestamptz')}, {builder.name(after.id, 'text')})"
+        bounds.append(f"(w.occurred_from, w.id) {'<' if query.is_descending else '>'} {place}")
+    order = f"ORDER BY w.occurred_from {direction}, w.id {direction}"
+    walked, within = "search_orders", " AND ".join(bounds)
+    if tried:
+        walked, within = f"(SELECT * FROM search_orders AS w WHERE {within} {order} LIMIT {tried})", "true"
+    # What is led by the walk needs no index of tokens. An entry counts only if the row still says the same.
+    where = builder.where(query.conditions, "r", _types(query), is_led=True)
+    where = f"{where} AND r.tokens || CAST('{{}}' AS bigint[]) @> ARRAY[{named}]"
     return f"""
         SELECT {columns("r")}, pg_current_snapshot()::text AS snapshot, w.occurred_from AS key0
-        FROM search_orders AS w
+        FROM {walked} AS w
         JOIN LATERAL (
             SELECT r.* FROM {builder.rows("r")}
             WHERE r.type = w.type AND r.id = w.id AND r.filed_under = w.filed_under
               AND r.occurred_from = w.occurred_from AND {where}
             OFFSET 0
         ) AS r ON true
-        WHERE w.token = {builder.name(token, "bigint")} {beyond} AND {visible("r", builder.view)}
-        ORDER BY w.occurred_from {direction}, w.id {direction} LIMIT {limit}
+        WHERE {within} AND {visible("r", builder.view)}
+        {order} LIMIT {limit}
     """
 
 
-def _matches(
-    query: Query, builder: Builder, where: str, keys: Sequence[_Key], after: Position | None, *, is_led: bool
+def _unless_some_last(resource_type: str, builder: Builder, first: datetime) -> str:
+    """SQL: the moment, if no resource of the type lasts so long that it could have begun before; decided in the statement."""
+    return f"""CASE WHEN EXISTS (
+        SELECT 1 FROM {builder.rows("r")}
+        WHERE r.type = {builder.name(resource_type, "text")} AND r.occurred_to - r.occurred_from > interval '32 days'
+    ) THEN CAST('-infinity' AS timestamptz) ELSE {builder.name(first, "timestamptz")} END"""
+
+
+def _in_order(query: Query, builder: Builder, key: _Key, after: Position | None, *, limit: str, tried: str) -> str:
+    """The index of the order is walked, and each row that it comes to is looked at; so many of them, if it is tried."""
+    types = _types(query)
+    direction = _direction(key)
+    order = f"ORDER BY {key.expression} {direction}, r.id {direction}"
+    beyond = "true"
+    if after is not None:
+        place = f"({builder.name(after.values[0], key.sql_type)}, {builder.name(after.id, 'text')})"
+        beyond = f"({key.expression}, r.id) {'<' if key.is_descending else '>'} {place}"
+    walked = builder.rows("r")
+    if len(types) > 1:
+        where = builder.where(query.conditions, "r", types, is_led=True)
+    else:
+        is_of_type = f"r.type = {builder.name(types[0], 'text')}"
+        own = [builder.condition(one, "r", is_led=True) for one in query.conditions if is_of_row(one)]
+        others = [one for one in query.conditions if not is_of_row(one)]
+        # Half of the rows, the planner thinks of what it cannot look into: then it walks, and finds a page soon. The times
+        # of the row it can count, and may find fewer by them.
+        looked_into = f"CASE WHEN {builder.where(others, 'r', types, is_led=True)} THEN true ELSE false END"
+        where = " AND ".join([is_of_type, *own, looked_into])
+        if tried:
+            walked = f"(SELECT * FROM {walked} WHERE {is_of_type} AND {beyond} {order} LIMIT {tried}) AS r"
+    return f"""
+        SELECT {columns("r")}, pg_current_snapshot()::text AS snapshot, {key.expression} AS key0
+        FROM {walked} WHERE {where} AND {visible("r", builder.view)} AND {beyond}
+        {order} LIMIT {limit}
+    """
+
+
+def _direction(one: Query | _Key) -> str:
+    return "DESC" if one.is_descending else "ASC"
+
+
+def _sorted(
+    query: Query, builder: Builder, keys: Sequence[_Key], after: Position | None, *, limit: str, is_led: bool
 ) -> str:
-    """The statement of a page, without its total."""
-    # One row more than the page tells whether there is a next one.
-    limit = builder.name(query.count + 1, "bigint")
-    last_direction = keys[-1].is_descending
+    """All that match, found by the index that leads, and sorted."""
     seen = visible("r", builder.view)
-    if not is_led and len(keys) == 1 and query.order != "keys":
-        # The index of the order is walked, and each row that it comes to is looked at.
-        key = keys[0]
-        direction = "DESC" if key.is_descending else "ASC"
-        beyond = ""
-        if after is not None:
-            place = f"({builder.name(after.values[0], key.sql_type)}, {builder.name(after.id, 'text')})"
-            beyond = f"AND ({key.expression}, r.id) {'<' if key.is_descending else '>'} {place}"
-        return f"""
-            SELECT {columns("r")}, pg_current_snapshot()::text AS snapshot, {key.expression} AS key0
-            FROM {builder.rows("r")} WHERE {where} AND {seen} {beyond}
-            ORDER BY {key.expression} {direction}, r.id {direction} LIMIT {limit}
-        """
+    where = builder.where(query.conditions, "r", _types(query), is_led=is_led)
     chosen = ", ".join(f"{key.expression} AS key{number}" for number, key in enumerate(keys))
-    order = ", ".join(f"r.key{number} {'DESC' if key.is_descending else 'ASC'}" for number, key in enumerate(keys))
-    order += f", r.id {'DESC' if last_direction else 'ASC'}"
+    order = ", ".join(f"r.key{number} {_direction(key)}" for number, key in enumerate(keys))
+    order += f", r.id {_direction(keys[-1])}"
     beyond = f"AND {_beyond(builder, keys, after)}" if after is not None else ""
     names = ", ".join(f"r.key{number}" for number in range(len(keys)))
     return f"""
