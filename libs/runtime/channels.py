@@ -1,6 +1,7 @@
-"""Channels to other services, with retries for what may be repeated and the trace carried on."""
+"""Channels to other services: retries for what may be repeated, the trace carried on, and certificates where they are set."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import grpc
 import orjson
@@ -9,7 +10,9 @@ from opentelemetry.propagate import inject
 
 from libs.access.tokens import SERVICE_TOKEN_SECONDS, service_token
 from libs.clock import system_clock
+from libs.runtime.certificates import Certificates, name_of
 from libs.runtime.policy import methods_of
+from libs.runtime.renewing import RenewingChannel
 
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
@@ -38,22 +41,37 @@ def service_config(services: tuple[ServiceDescriptor, ...]) -> str:
     return orjson.dumps(config).decode()
 
 
-def open_channel(address: str, *services: ServiceDescriptor) -> grpc.aio.Channel:
-    """A channel to one service of the platform."""
-    return grpc.aio.insecure_channel(
-        address,
-        options=(
-            ("grpc.service_config", service_config(services)),
-            ("grpc.enable_retries", 1),
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            # A peer that vanished without a word is noticed.
-            ("grpc.keepalive_time_ms", 20_000),
-            ("grpc.keepalive_timeout_ms", 5_000),
-            ("grpc.max_reconnect_backoff_ms", 1_000),
-            ("grpc.initial_reconnect_backoff_ms", 100),
-        ),
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """By which certificates a channel is secured, and which service must be at its other end."""
+
+    certificates: Certificates
+    service: str
+
+
+def open_channel(address: str, *services: ServiceDescriptor, secured: Secured | None = None) -> grpc.aio.Channel:
+    """A channel to one service of the platform; plain where nothing secures it."""
+    options = (
+        ("grpc.service_config", service_config(services)),
+        ("grpc.enable_retries", 1),
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        # A peer that vanished without a word is noticed.
+        ("grpc.keepalive_time_ms", 20_000),
+        ("grpc.keepalive_timeout_ms", 5_000),
+        ("grpc.max_reconnect_backoff_ms", 1_000),
+        ("grpc.initial_reconnect_backoff_ms", 100),
     )
+    if secured is None:
+        return grpc.aio.insecure_channel(address, options=options)
+    # The name of the service is checked, not that of the host: an address may be anything that leads there.
+    expected = (*options, ("grpc.ssl_target_name_override", name_of(secured.service)))
+    certificates = secured.certificates
+    channel = RenewingChannel(
+        lambda: grpc.aio.secure_channel(address, certificates.current.channel_credentials(), options=expected)
+    )
+    certificates.on_change(channel.renew)
+    return channel
 
 
 class ServiceCredentials:

@@ -33,7 +33,8 @@ from libs.feed.retention import keep_trimmed
 from libs.feed.server import Feed, FeedServer
 from libs.pages import PageTokens
 from libs.runtime.call import ACCESS_FEED, Host
-from libs.runtime.channels import ServiceCredentials, open_channel
+from libs.runtime.certificates import CertificateError, Certificates
+from libs.runtime.channels import Secured, ServiceCredentials, open_channel
 from libs.runtime.faults import FaultPlan
 from libs.runtime.interceptors import Interceptor
 from libs.runtime.interceptors.access import Access
@@ -43,6 +44,7 @@ from libs.runtime.interceptors.errors import Errors
 from libs.runtime.interceptors.faults import Faults
 from libs.runtime.interceptors.freshness import Freshness
 from libs.runtime.interceptors.metrics import Metrics
+from libs.runtime.interceptors.peers import Peers
 from libs.runtime.interceptors.replay import Replay
 from libs.runtime.interceptors.tracing import Tracing
 from libs.runtime.interceptors.validation import Validation
@@ -98,6 +100,9 @@ class Process:
     health: health_aio.HealthServicer
     host: Host
     channels: list[grpc.aio.Channel]
+    # A plain server of health alone, for probes that have no certificate, and where it listens; None where none is asked for.
+    health_door: grpc.aio.Server | None = None
+    health_address: str = ""
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def ready(self) -> None:
@@ -114,6 +119,8 @@ class Process:
         await asyncio.sleep(settings.drain_seconds)
         self.host.is_draining = True
         await self.server.stop(settings.shutdown_seconds)
+        if self.health_door is not None:
+            await self.health_door.stop(0)
         await asyncio.gather(*(follower.stop() for follower in self.followers))
         for task in self.tasks:
             task.cancel()
@@ -125,7 +132,8 @@ class Process:
 
 
 async def start(settings: Settings, build: Build, clock: Clock = system_clock) -> Process:
-    """Starts a service; it is ready when `Process.ready` returns."""
+    """Starts a service; it is ready when `Process.ready` returns. Raises SettingsError, CertificateError."""
+    certificates = Certificates(settings.certificates, settings.service) if settings.certificates else None
     await require_head(settings.database_url, settings.service)
     database = await Database.connect(
         settings.database_url, name=f"nhip-{settings.service}", max_size=settings.pool_size
@@ -137,7 +145,8 @@ async def start(settings: Settings, build: Build, clock: Clock = system_clock) -
     channels: list[grpc.aio.Channel] = []
 
     def channel(service: str, *descriptors: ServiceDescriptor) -> grpc.aio.Channel:
-        opened = open_channel(settings.peer(service), *descriptors)
+        secured = Secured(certificates, service) if certificates else None
+        opened = open_channel(settings.peer(service), *descriptors, secured=secured)
         channels.append(opened)
         return opened
 
@@ -158,17 +167,45 @@ async def start(settings: Settings, build: Build, clock: Clock = system_clock) -
     await health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     interface = settings.listen.rpartition(":")[0]
-    port = server.add_insecure_port(settings.listen)
+    port = (
+        server.add_secure_port(settings.listen, certificates.server_credentials())
+        if certificates
+        else server.add_insecure_port(settings.listen)
+    )
+    health_door, health_address = await _health_door(settings.health_listen, health)
     database.signal.start()
     access_log.start()
     await keys.refresh()
     await server.start()
     for follower in followers:
         follower.start()
-    process = Process(ground, server, f"{interface}:{port}", followers, access_log, health, host, channels)
+    process = Process(
+        ground,
+        server,
+        f"{interface}:{port}",
+        followers,
+        access_log,
+        health,
+        host,
+        channels,
+        health_door,
+        health_address,
+    )
     work = [keys.keep_fresh, lambda: keep_trimmed(database, feeds, clock), *assembly.background]
+    if certificates:
+        work.append(certificates.watch)
     process.tasks.extend(asyncio.create_task(_watched(run)) for run in work)
     return process
+
+
+async def _health_door(listen: str, health: health_aio.HealthServicer) -> tuple[grpc.aio.Server | None, str]:
+    if not listen:
+        return None, ""
+    door = grpc.aio.server()
+    health_pb2_grpc.add_HealthServicer_to_server(health, door)
+    port = door.add_insecure_port(listen)
+    await door.start()
+    return door, f"{listen.rpartition(':')[0]}:{port}"
 
 
 def _follower(ground: Ground, subscription: Subscription) -> Follower:
@@ -188,6 +225,7 @@ def _chain(
         *((Faults(FaultPlan(settings.faults)),) if settings.faults else ()),
         Audit(access_log),
         Access(verifier),
+        *((Peers(),) if settings.certificates else ()),
         Validation(),
         Freshness(settings.service, followers),
         Replay(),
@@ -251,7 +289,7 @@ def main(service: str, build: Build, arguments: Sequence[str] | None = None) -> 
             sys.stdout.write(f"{service} stands at {migrate(settings.database_url, service)}\n")
         else:
             uvloop.run(_serve(settings, build))
-    except (SettingsError, NhipError) as error:
+    except (SettingsError, CertificateError, NhipError) as error:
         sys.stderr.write(f"{service}: {error}\n")
         return 1
     return 0

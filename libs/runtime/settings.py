@@ -33,6 +33,10 @@ class Settings:
     allow_development_login: bool = False
     # What this deployment allows, or demands, beyond the rest: names that each service knows for itself.
     fhir_policy: frozenset[str] = frozenset()
+    # The directory of certificates between services; None: calls are plain. See libs/runtime/certificates.py.
+    certificates: Path | None = None
+    # host:port of a plain door that serves grpc.health.v1 and nothing else; empty: none.
+    health_listen: str = ""
     # Faults on purpose, see libs/runtime/faults.py. Never beside real people.
     faults: str = ""
 
@@ -60,6 +64,8 @@ class Settings:
             shutdown_seconds=float(_number(environment, "NHIP_SHUTDOWN_SECONDS", 10)),
             allow_development_login=is_development,
             fhir_policy=frozenset(filter(None, environment.get("NHIP_FHIR_POLICY", "").replace(" ", "").split(","))),
+            certificates=Path(folder) if (folder := environment.get("NHIP_TLS", "")) else None,
+            health_listen=environment.get("NHIP_HEALTH_LISTEN", ""),
             faults=faults,
         )
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import uvicorn
 import uvloop
 
+from libs.runtime.certificates import CertificateError, Certificates
 from libs.runtime.settings import Settings, SettingsError
 from libs.runtime.telemetry import READY, start_logging, start_metrics, start_tracing, watch_loop
 from services.edge.app import Edge
@@ -61,6 +62,8 @@ class Process:
     serving: asyncio.Task[None]
     # host:port as bound.
     address: str
+    # Follows the certificates; None where calls are plain.
+    watching: asyncio.Task[None] | None = None
 
     async def stop(self) -> None:
         """Drains and stops; see the module."""
@@ -69,14 +72,18 @@ class Process:
         await asyncio.sleep(self.settings.drain_seconds)
         self.server.should_exit = True
         await self.serving
+        if self.watching is not None:
+            self.watching.cancel()
+            await asyncio.gather(self.watching, return_exceptions=True)
         await self.upstream.close()
         self.access_log.flush()
 
 
 async def start(settings: Settings, listen: str, access_log: AccessLog | None = None) -> Process:
-    """Starts the edge; it listens when this returns. Raises SettingsError, OSError."""
+    """Starts the edge; it listens when this returns. Raises SettingsError, CertificateError, OSError."""
+    certificates = Certificates(settings.certificates, settings.service) if settings.certificates else None
     bound = _bind(listen)
-    upstream = Upstream.open(settings)
+    upstream = Upstream.open(settings, certificates)
     lines = access_log or AccessLog()
     edge = Edge(upstream, lines)
     config = uvicorn.Config(
@@ -102,7 +109,8 @@ async def start(settings: Settings, listen: str, access_log: AccessLog | None = 
         await serving
     host, port = bound.getsockname()[:2]
     READY.set(1)
-    return Process(settings, edge, upstream, lines, server, serving, f"{host}:{port}")
+    watching = asyncio.create_task(certificates.watch()) if certificates else None
+    return Process(settings, edge, upstream, lines, server, serving, f"{host}:{port}", watching)
 
 
 def _bind(listen: str) -> socket.socket:
@@ -150,7 +158,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     try:
         settings = Settings.read("edge", environment)
         uvloop.run(_serve(settings, environment.get("NHIP_EDGE_LISTEN", DEFAULT_LISTEN)))
-    except SettingsError as error:
+    except (SettingsError, CertificateError) as error:
         sys.stderr.write(f"edge: {error}\n")
         return 1
     except OSError as error:

@@ -20,7 +20,8 @@ from nhip.records.v1 import exports_pb2 as reading_exports_pb2
 from nhip.records.v1 import service_pb2 as records_pb2
 from nhip.surveillance.v1 import service_pb2 as surveillance_pb2
 
-from libs.runtime.channels import open_channel
+from libs.runtime.certificates import Certificates
+from libs.runtime.channels import Secured, open_channel
 from libs.runtime.policy import Method, methods_of
 from libs.runtime.settings import Settings
 from services.edge.asgi import Request
@@ -142,9 +143,18 @@ class Upstream:
         }
 
     @classmethod
-    def open(cls, settings: Settings) -> "Upstream":
-        """Channels to the peers that the settings name. Raises SettingsError."""
-        return cls({name: open_channel(settings.peer(name), *served_by(name)) for name in SERVICES})
+    def open(cls, settings: Settings, certificates: Certificates | None = None) -> "Upstream":
+        """Channels to the peers that the settings name; plain without certificates. Raises SettingsError."""
+        return cls(
+            {
+                name: open_channel(
+                    settings.peer(name),
+                    *served_by(name),
+                    secured=Secured(certificates, name) if certificates else None,
+                )
+                for name in SERVICES
+            }
+        )
 
     def __getitem__(self, label: str) -> Rpc:
         return self._rpcs[label]

@@ -50,6 +50,11 @@ EVERYTHING = {
         "runbookUrl": "https://git.example/nhip/docs/runbooks",
     },
     "dashboards": {"enabled": True, "annotations": {"grafana_folder": "NHIP"}},
+    "certificates": {
+        "enabled": True,
+        "certManager": {"enabled": True, "issuer": {"name": "authority"}},
+        "authorities": {"configMap": "authorities"},
+    },
     "externalSecrets": {"enabled": True, "store": {"name": "vault"}, "platformKey": "nhip", "databasesKey": "nhip-db"},
     "extraObjects": [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-extra"}, "data": {}}

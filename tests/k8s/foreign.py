@@ -1,6 +1,7 @@
 """Schemas of the objects that operators bring, as far as the chart sets their fields. What is not here fails.
 
-After the operators' API references: CloudNativePG 1.27, External Secrets 1.0, Prometheus Operator 0.86, Gateway API 1.3.
+After the operators' API references: CloudNativePG 1.27, External Secrets 1.0, cert-manager 1.18, Prometheus Operator
+0.86, Gateway API 1.3.
 """
 
 from typing import Any
@@ -100,6 +101,28 @@ FOREIGN: dict[str, Schema] = {
                 "secretStoreRef": closed({"kind": {"enum": ["SecretStore", "ClusterSecretStore"]}, "name": TEXT}),
                 "target": closed({"name": TEXT, "creationPolicy": {"enum": ["Owner", "Orphan", "Merge", "None"]}}),
                 "dataFrom": many(closed({"extract": closed({"key": TEXT})})),
+            }
+        ),
+    ),
+    "Certificate": kind(
+        "cert-manager.io/v1",
+        "Certificate",
+        closed(
+            {
+                "secretName": TEXT,
+                "dnsNames": many(TEXT),
+                "usages": many({"enum": ["digital signature", "server auth", "client auth"]}),
+                "duration": DURATION,
+                "renewBefore": DURATION,
+                "privateKey": closed(
+                    {
+                        "algorithm": {"enum": ["RSA", "ECDSA", "Ed25519"]},
+                        "size": NUMBER,
+                        "encoding": {"enum": ["PKCS1", "PKCS8"]},
+                        "rotationPolicy": {"enum": ["Never", "Always"]},
+                    }
+                ),
+                "issuerRef": closed({"name": TEXT, "kind": {"enum": ["Issuer", "ClusterIssuer"]}, "group": TEXT}),
             }
         ),
     ),

@@ -95,6 +95,7 @@ async def serving(
     peers: Mapping[str, str] | None = None,
     secrets: Path | None = None,
     clock: Clock = system_clock,
+    certificates: Path | None = None,
 ) -> AsyncIterator[Running]:
     """Serves until the block ends. Peers that are not given point nowhere: followers wait for them in vain."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -113,6 +114,8 @@ async def serving(
             pool_size=6,
             shutdown_seconds=1.0,
             allow_development_login=True,
+            certificates=certificates,
+            health_listen="127.0.0.1:0" if certificates else "",
         )
         process = await start(settings, build, clock)
         await trust_test_key(process)

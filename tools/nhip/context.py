@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
+import grpc
 from rich.console import Console
 from rich.markup import escape
 
+from libs.runtime.certificates import Certificates
+from libs.runtime.channels import Secured, open_channel
 from tools.nhip.codes import Code
 from tools.nhip.home import Home
 from tools.nhip.platform import Platform, Report
@@ -23,6 +26,8 @@ class Context:
     database_url_template: str
     console: Console
     errors: Console
+    # Whether services call each other by certificates.
+    secured: bool = False
 
     @property
     def state(self) -> PlatformState:
@@ -35,7 +40,21 @@ class Context:
 
     def platform(self, report: Report) -> Platform:
         """The platform, not started."""
-        return Platform(self.home, self.edge_port, database_url_template=self.database_url_template, report=report)
+        return Platform(
+            self.home,
+            self.edge_port,
+            database_url_template=self.database_url_template,
+            secured=self.secured,
+            report=report,
+        )
+
+    def channel(self, service: str) -> grpc.aio.Channel:
+        """A channel to a service of the running platform; to a secured one with the edge's certificate."""
+        address = self.state.services[service].address
+        if not self.state.services[service].health_address:
+            return open_channel(address)
+        certificates = Certificates(Home(self.home).certificates / "edge", "edge")
+        return open_channel(address, secured=Secured(certificates, service))
 
     def edge_url(self, given: str = "") -> str:
         """The edge of the running platform, or the one given; ends the command with code 3 where there is neither."""

@@ -2,6 +2,7 @@
 
 postgres/        the embedded PostgreSQL's cluster (libs.database.embedded)
 secrets/         mode 0700, each file 0600
+certificates/    the same, where calls between services are secured (tools.nhip.authority)
 logs/            <service>.log, supervisor.log
 run/             platform.json (addresses and processes), lock (held by the supervisor while it lives)
 sample/          the sample population's files
@@ -40,6 +41,11 @@ class Home:
     def secrets(self) -> Path:
         """The directory that services read their keys from."""
         return self.path / "secrets"
+
+    @property
+    def certificates(self) -> Path:
+        """The authority, and the certificates of each service."""
+        return self.path / "certificates"
 
     @property
     def logs(self) -> Path:

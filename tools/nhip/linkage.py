@@ -141,10 +141,9 @@ def load(context: Context, job: Path, client_id: str) -> None:
     if answer.is_error:
         context.fail(f"{client_id} is given no token: {answer.text}")
     token = str(answer.json()["access_token"])
-    address = context.state.services["patient_index"].address
 
     async def send() -> Counter[str]:
-        async with grpc.aio.insecure_channel(address) as channel:
+        async with context.channel("patient_index") as channel:
             stub = service_pb2_grpc.PatientIndexServiceStub(channel)
             return await loading.load(stub, (("authorization", f"Bearer {token}"),), job, report)
 

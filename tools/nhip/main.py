@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from tools.nhip import linkage, measuring, sending, serving, terminology, watching
+from tools.nhip import certificates, linkage, measuring, sending, serving, terminology, watching
 from tools.nhip.context import Context
 
 _HELP = """The National Health Information Platform on this machine.
@@ -51,12 +51,18 @@ Exit codes:
     type=click.IntRange(1, 65535),
     help="The port of the REST edge.",
 )
+@click.option(
+    "--secured/--plain",
+    envvar="NHIP_SECURED",
+    default=False,
+    help="Whether services call each other by certificates; makes an authority in NHIP_HOME.",
+)
 @click.version_option(package_name="nhip", prog_name="nhip")
 @click.pass_context
-def main(context: click.Context, home: Path, edge_port: int) -> None:
+def main(context: click.Context, home: Path, edge_port: int, *, secured: bool) -> None:
     """Reads what all commands share."""
     template = os.environ.get("NHIP_DATABASE_URL_TEMPLATE", "")
-    context.obj = Context(home, edge_port, template, Console(), Console(stderr=True))
+    context.obj = Context(home, edge_port, template, Console(), Console(stderr=True), secured)
 
 
 for command in (
@@ -70,6 +76,7 @@ for command in (
     measuring.bench,
     linkage.linkage,
     terminology.terminology,
+    certificates.certificates,
     serving.run,
     serving.supervise,
 ):

@@ -20,6 +20,7 @@ import psutil
 from libs.database.embedded import EmbeddedPostgres
 from libs.database.ports import free_port, is_port_free, reserve_port
 from tools.nhip import databases, health
+from tools.nhip.authority import Authority
 from tools.nhip.databases import DatabasesError
 from tools.nhip.home import Credentials, Home
 from tools.nhip.programs import Keeper, Program
@@ -49,7 +50,8 @@ class Platform:
     """The platform of one home directory; whoever starts it supervises it until `stop`, or until they die.
 
     `edge_port` is where the edge listens on 127.0.0.1; None takes a free port. `database_url_template` names an
-    external PostgreSQL in place of the embedded one. `durable=False` is for tests: a crash of the machine loses the
+    external PostgreSQL in place of the embedded one. `secured` has services call each other by certificates of an authority of
+    this home. `durable=False` is for tests: a crash of the machine loses the
     data.
     """
 
@@ -59,12 +61,14 @@ class Platform:
         edge_port: int | None = None,
         *,
         database_url_template: str = "",
+        secured: bool = False,
         durable: bool = True,
         services: Sequence[Service] = SERVICES,
         report: Report = lambda _: None,
     ) -> None:
         self.home = Home(home.resolve())
         self._edge_port = edge_port
+        self._secured = secured
         self._services = tuple(services)
         self._report = report
         self._state = StateFile(self.home)
@@ -105,6 +109,8 @@ class Platform:
         """
         try:
             self.home.prepare()
+            if self._secured:
+                Authority(self.home.certificates, [service.name for service in self._services]).make()
             self._lock = self._state.lock()
         except OSError as error:
             message = f"{self.home.path} cannot be written: {error.strerror}. Set NHIP_HOME to a directory that can."
@@ -202,7 +208,8 @@ class Platform:
         pid = self._keepers[service.name].pid
         if pid is None or pid == but_not_pid:
             return False
-        return health.is_healthy(service.door, self.state.services[service.name].address)
+        here = self.state.services[service.name]
+        return health.is_healthy(service.door, here.health_address or here.address)
 
     def _start(self) -> None:
         end_leftovers(self.state)
@@ -262,7 +269,12 @@ class Platform:
                 listen = f"{_HOST}:{self._edge_port}"
             else:
                 listen = address(before.address)
-            services[service.name] = ServiceState(listen, address(before.metrics_address))
+            asked_in_plain = self._secured and service.door is Door.GRPC
+            services[service.name] = ServiceState(
+                listen,
+                address(before.metrics_address),
+                address(before.health_address) if asked_in_plain else "",
+            )
         return services
 
     def _program(self, service: Service, verb: str) -> Program:
@@ -283,6 +295,9 @@ class Platform:
             "NHIP_DEVELOPMENT_LOGIN": "1",
         }
         environment["NHIP_EDGE_LISTEN" if service.door is Door.HTTP else "NHIP_LISTEN"] = here.address
+        if self._secured:
+            environment["NHIP_TLS"] = str(self.home.certificates / service.name)
+            environment["NHIP_HEALTH_LISTEN"] = here.health_address
         if service.has_database:
             environment["NHIP_DATABASE_URL"] = self.databases.url(service.name)
         return Program(service.name, service.module, verb, environment, self.home.log(service.name))

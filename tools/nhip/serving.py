@@ -53,7 +53,9 @@ def up(context: Context) -> None:
         supervisor = subprocess.Popen(  # noqa: S603 this very program
             [
                 *(sys.executable, "-m", "tools.nhip.main"),
-                *("--home", str(context.home.resolve()), "--edge-port", str(context.edge_port), "supervise"),
+                *("--home", str(context.home.resolve()), "--edge-port", str(context.edge_port)),
+                *(("--secured",) if context.secured else ()),
+                "supervise",
             ],
             stdin=subprocess.DEVNULL,
             stdout=output,

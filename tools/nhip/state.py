@@ -22,6 +22,8 @@ class ServiceState:
     # host:port; of gRPC, or of HTTP for the edge.
     address: str
     metrics_address: str
+    # Where it tells its health in plain, when the door above asks for certificates.
+    health_address: str = ""
     # `stopped`, `running`, or `waiting` (it died, and its restart is due).
     state: str = "stopped"
     pid: int = 0

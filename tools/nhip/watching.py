@@ -123,7 +123,9 @@ def _table(state: PlatformState) -> tuple[Table, int, bool]:
         process = service.process()
         resident = _resident(process) if process else 0
         memory += resident
-        is_well = process is not None and health.is_healthy(doors.get(name, Door.GRPC), service.address)
+        is_well = process is not None and health.is_healthy(
+            doors.get(name, Door.GRPC), service.health_address or service.address
+        )
         is_all_well = is_all_well and is_well
         table.add_row(
             name,

@@ -7,6 +7,7 @@ deadlines    a call without one is refused before it costs anything; time to ans
 faults       only where they are asked for, in development: late enough to be counted and timed, before anything is done
 audit        above access, so that refusals are recorded too; below errors, since recording may fail
 access       who calls, and whether they may; nothing of the request is looked at before
+peers        only where certificates are set: whether the connection is that of somebody who may send such a token
 validation   the fields' rules, before any handler sees them
 freshness    waits until projections are as fresh as the caller asks; last, since only valid calls may wait
 replay       answers a repeated request_id with its first answer

@@ -88,6 +88,10 @@ IMPORT_STATE = Label(
     "where an open import stands",
     _names(ImportState) & {"uploading", "queued", "running"},
 )
+CERTIFICATE = Label(
+    "certificate", "whose: the process's own, or the first to end that it trusts", frozenset({"own", "authorities"})
+)
+RELOAD = Label("outcome", "what became of changed certificates", frozenset({"taken", "refused"}))
 DIMENSION = Label(
     "dimension", "by what pairs are told apart", frozenset({"all", "region", "age", "nationality", "script"})
 )

@@ -115,6 +115,20 @@ METRICS = (
         EVERY,
     ),
     Metric(
+        "nhip_tls_not_after_seconds",
+        Kind.GAUGE,
+        "When the certificate that is shown, and the first of the authorities that are trusted, end; seconds since 1970.",
+        EVERY,
+        (of.CERTIFICATE,),
+    ),
+    Metric(
+        "nhip_tls_reloads_total",
+        Kind.COUNTER,
+        "Changed certificates that were taken into use, or refused.",
+        EVERY,
+        (of.RELOAD,),
+    ),
+    Metric(
         "nhip_database_connections",
         Kind.GAUGE,
         "Connections of the pool, by what they do.",

@@ -145,6 +145,13 @@ def services(pace: Pace) -> tuple[Alert, ...]:
             "Writes of {{ $labels.job }} are refused because the disk or memory of its database is full.",
         ),
         Alert(
+            "NhipCertificateEnds", TICKET,
+            f"min by (namespace, job, certificate) (nhip_tls_not_after_seconds) - time() < {pace.seconds(14 * DAY):g}",
+            10 * MINUTE,
+            "A certificate of {{ $labels.job }} ends and is not renewed",
+            "The first of {{ $labels.job }}'s {{ $labels.certificate }} to end has {{ $value | humanizeDuration }} left.",
+        ),
+        Alert(
             "NhipRefusalsSurge", TICKET,
             f"{recording.REFUSALS} > 0.5 and {recording.REFUSALS} >"
             f" 5 * avg_over_time({recording.REFUSALS}[{pace.lasting(DAY)}])",

@@ -30,6 +30,33 @@ securityContext: {{- toYaml .Values.containerSecurityContext | nindent 2 }}
       - {key: {{ . }}, path: {{ . }}}
       {{- end }}
 {{- end }}
+{{- if .service.door }}
+{{- with .root.Values.certificates }}
+{{- if .enabled }}
+- name: certificates
+  projected:
+    # 0440, as above.
+    defaultMode: 288
+    sources:
+      - secret:
+          name: {{ include "nhip.certificateSecret" $ }}
+          items:
+            - {key: tls.crt, path: tls.crt}
+            - {key: tls.key, path: tls.key}
+            {{- if not .authorities.configMap }}
+            - {key: ca.crt, path: ca.crt}
+            {{- end }}
+      {{- with .authorities }}
+      {{- if .configMap }}
+      - configMap:
+          name: {{ .configMap }}
+          items:
+            - {key: {{ .key }}, path: ca.crt}
+      {{- end }}
+      {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if .service.database }}
 {{- with include "nhip.databaseAuthority" . | fromYaml }}
 - name: database-authority
@@ -45,6 +72,9 @@ securityContext: {{- toYaml .Values.containerSecurityContext | nindent 2 }}
 - {name: tmp, mountPath: /tmp}
 {{- if .service.secrets }}
 - {name: secrets, mountPath: /var/run/nhip/secrets, readOnly: true}
+{{- end }}
+{{- if and .service.door .root.Values.certificates.enabled }}
+- {name: certificates, mountPath: /var/run/nhip/certificates, readOnly: true}
 {{- end }}
 {{- if and .service.database (include "nhip.databaseAuthority" .) }}
 - {name: database-authority, mountPath: /var/run/nhip/database, readOnly: true}

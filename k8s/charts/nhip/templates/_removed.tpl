@@ -8,7 +8,7 @@ postgresql: "the chart brings no PostgreSQL of its own: set `databases.existingS
 replicaCount: "set `defaults.replicas`, or `services.<name>.replicas`"
 resources: "set `defaults.resources`, or `services.<name>.resources`"
 secrets.create: "the chart makes no secrets: see docs/operations/deploy.md for the command that does, and `externalSecrets`"
-tls: "set `edge.ingress.tls`; between services use the network's or a mesh's encryption"
+tls: "set `edge.ingress.tls`; between services `certificates`"
 {{- end -}}
 
 {{- define "nhip.refuseRemoved" -}}

@@ -102,3 +102,8 @@
 {{- define "nhip.authorityName" -}}
 {{- if .root.Values.databases.cloudNativePg.enabled -}}{{- include "nhip.clusterOf" . | trunc 50 | trimSuffix "-" -}}{{- else -}}given{{- end -}}
 {{- end -}}
+
+{{/* The Secret with a service's certificate. Takes (dict "root" . "name" name). */}}
+{{- define "nhip.certificateSecret" -}}
+{{- printf "%s-%s" (.root.Values.certificates.secretPrefix | default (printf "%s-tls" (include "nhip.fullname" .root))) .name -}}
+{{- end -}}
