@@ -35,7 +35,10 @@ def test_what_is_not_public_or_not_encrypted_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["file:///etc/passwd", "ftp://a.example/b", "/a", "https://", "https://u:p@a.example/", "https://a:99999/", "https://a.example/\n", "https://ä.example/"],
+    [
+        "file:///etc/passwd", "ftp://a.example/b", "/a", "https://",
+        "https://u:p@a.example/", "https://a:99999/", "https://a.example/\n", "https://ä.example/"
+    ],
 )  # fmt: skip
 def test_what_is_no_address_of_a_file_is_refused(url: str) -> None:
     with pytest.raises(OutboundError) as caught:
@@ -79,9 +82,7 @@ async def told_by_name_servers(monkeypatch: pytest.MonkeyPatch, *addresses: str)
 
 
 @pytest.mark.parametrize("addresses", [("127.0.0.1",), ("93.184.215.14", "10.0.0.1")])
-async def test_a_name_that_leads_inside_is_refused(
-    monkeypatch: pytest.MonkeyPatch, addresses: tuple[str, ...]
-) -> None:
+async def test_a_name_that_leads_inside_is_refused(monkeypatch: pytest.MonkeyPatch, addresses: tuple[str, ...]) -> None:
     async with told_by_name_servers(monkeypatch, *addresses):
         with pytest.raises(OutboundError) as caught:
             async with Outbound().get("https://files.example.org/a", {}):
