@@ -37,6 +37,8 @@ class Settings:
     certificates: Path | None = None
     # host:port of a plain door that serves grpc.health.v1 and nothing else; empty: none.
     health_listen: str = ""
+    # Where files that somebody names may be fetched from, as libs/outbound.py reads it.
+    import_sources: str = ""
     # Faults on purpose, see libs/runtime/faults.py. Never beside real people.
     faults: str = ""
 
@@ -66,6 +68,7 @@ class Settings:
             fhir_policy=frozenset(filter(None, environment.get("NHIP_FHIR_POLICY", "").replace(" ", "").split(","))),
             certificates=Path(folder) if (folder := environment.get("NHIP_TLS", "")) else None,
             health_listen=environment.get("NHIP_HEALTH_LISTEN", ""),
+            import_sources=environment.get("NHIP_IMPORT_SOURCES", ""),
             faults=faults,
         )
 

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from nhip.audit.v1 import service_pb2 as audit_pb2
 from nhip.claims.v1 import service_pb2 as claims_pb2
-from nhip.exchange.v1 import exports_pb2
+from nhip.exchange.v1 import bulk_imports_pb2, exports_pb2
 from nhip.exchange.v1 import service_pb2 as exchange_pb2
 from nhip.identity.v1 import service_pb2 as identity_pb2
 from nhip.options.v1 import options_pb2
@@ -54,7 +54,10 @@ BESIDE: Mapping[str, tuple[ServiceDescriptor, ...]] = {
         # For exchange; the edge has no route to it.
         reading_exports_pb2.DESCRIPTOR.services_by_name["ExportRecordsService"],
     ),
-    "exchange": (exports_pb2.DESCRIPTOR.services_by_name["ExportService"],),
+    "exchange": (
+        exports_pb2.DESCRIPTOR.services_by_name["ExportService"],
+        bulk_imports_pb2.DESCRIPTOR.services_by_name["BulkImportService"],
+    ),
 }
 
 

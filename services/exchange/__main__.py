@@ -7,24 +7,27 @@ from datetime import timedelta
 
 import asyncpg
 from google.protobuf.message import Message
-from nhip.exchange.v1 import exports_pb2, service_pb2
+from nhip.exchange.v1 import bulk_imports_pb2, exports_pb2, service_pb2
 
 from libs.clock import Clock
 from libs.database.engine import Database
 from libs.database.transactions import Reader
 from libs.feed.server import Feed
+from libs.outbound import Outbound
 from libs.runtime.service import Assembly, Ground, main
+from libs.runtime.settings import SettingsError
 from services.exchange import figures
-from services.exchange.api import FEED, ExchangeApi, ExportApi
+from services.exchange.api import FEED, BulkImportApi, ExchangeApi, ExportApi
 from services.exchange.exporting.worker import Exporter
 from services.exchange.formats.f16.run import process as process_f16
 from services.exchange.formats.f43.run import process as process_f43
 from services.exchange.formats.fhir.run import process as process_fhir
+from services.exchange.formats.ndjson.run import Lines
 from services.exchange.model import Format
 from services.exchange.neighbours import Neighbours
 from services.exchange.store import jobs, uploads
 from services.exchange.wire import event_of
-from services.exchange.worker import Process, Worker
+from services.exchange.worker import Process, Worker, spooled
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +35,23 @@ log = logging.getLogger(__name__)
 UPLOAD_IDLE = timedelta(minutes=30)
 _SWEEP_SECONDS = 300.0
 
-FORMATS: dict[Format, Process] = {Format.F43: process_f43, Format.F16: process_f16, Format.FHIR: process_fhir}
+FORMATS: dict[Format, Process] = {
+    Format.F43: spooled(process_f43),
+    Format.F16: spooled(process_f16),
+    Format.FHIR: spooled(process_fhir),
+}
+# A deployment that moves in from another server takes over its ids.
+_KEEPS_IDS = "updates-create"
 
 
 async def build(ground: Ground) -> Assembly:
     """Assembles the service."""
     queued, asked = asyncio.Event(), asyncio.Event()
     neighbours = Neighbours.of(ground)
-    worker = Worker(ground.database, neighbours, ground.clock, ground.settings.instance, queued, FORMATS)
+    outbound = _outbound(ground)
+    lines = Lines(outbound, keeps_ids=_KEEPS_IDS in ground.settings.fhir_policy)
+    formats = {**FORMATS, Format.NDJSON: lines.process}
+    worker = Worker(ground.database, neighbours, ground.clock, ground.settings.instance, queued, formats)
     exporter = Exporter(ground.database, neighbours, ground.clock, ground.settings.instance, asked)
     return Assembly(
         apis={
@@ -48,6 +60,9 @@ async def build(ground: Ground) -> Assembly:
             ),
             exports_pb2.DESCRIPTOR.services_by_name["ExportService"]: ExportApi(
                 ground.database, neighbours, ground.clock, asked
+            ),
+            bulk_imports_pb2.DESCRIPTOR.services_by_name["BulkImportService"]: BulkImportApi(
+                ground.database, outbound, ground.clock, queued
             ),
         },
         feeds=[Feed(FEED, _snapshot)],
@@ -58,6 +73,14 @@ async def build(ground: Ground) -> Assembly:
             lambda: figures.keep_looking(ground.database),
         ],
     )
+
+
+def _outbound(ground: Ground) -> Outbound:
+    """Where inputs may be fetched from. Raises SettingsError."""
+    try:
+        return Outbound.of(ground.settings.import_sources)
+    except ValueError as error:
+        raise SettingsError(f"NHIP_IMPORT_SOURCES: {error}") from error
 
 
 async def _snapshot(reader: Reader) -> AsyncIterator[tuple[str, Message]]:

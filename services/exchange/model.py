@@ -14,6 +14,8 @@ class Format(IntEnum):
     F43 = 1
     F16 = 2
     FHIR = 3
+    # Lines of resources.
+    NDJSON = 4
 
 
 class State(IntEnum):
@@ -67,6 +69,32 @@ class Import:
     recorded_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    # Of an import of lines: who may see it, what was asked, whose ids the lines use, and the scopes that it was given.
+    subject: str = ""
+    request_url: str = ""
+    input_source: str = ""
+    grants: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file of an import of lines."""
+
+    position: int
+    # What its lines are; empty for anything.
+    type: str = ""
+    # Empty for an upload.
+    url: str = ""
+    # What the file must be; empty for anything.
+    etag: str = ""
+    sha256: str = ""
+    # All of it is here, or will never be: then `error_reason` says why.
+    is_complete: bool = False
+    lines: int = 0
+    size_bytes: int = 0
+    found_sha256: str = ""
+    error_reason: str = ""
+    error_message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +125,8 @@ class FileProgress:
     # The last line that is dealt with; the header is line 1.
     after_line: int
     is_done: bool
+    # Where the line after that begins, for formats of lines.
+    after_offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +148,8 @@ class Rejection:
     reason: str
     message: str
     row: str = field(default="", repr=False)
+    # All that is wrong, of which the above is the first: (expression, code, description) each.
+    issues: Sequence[tuple[str, str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +222,27 @@ class FileStep:
     counts: Counts = Counts()
     after_line: int | None = None
     is_done: bool = False
+    after_offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeferredLine:
+    """A line that refers to what is not there yet; `subject` says whom it is about, as it writes it."""
+
+    subject: str
+    position: int
+    line: int
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePatient:
+    """By which id a source knows a Patient."""
+
+    source: str
+    source_id: str
+    registration_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +254,10 @@ class Effects:
     homes: Sequence[Home] = ()
     parts: Sequence[PersonPart] = ()
     staged: Sequence[StagedRow] = ()
+    deferred: Sequence[DeferredLine] = ()
+    # Deferred lines that are dealt with.
+    settled: Sequence[DeferredLine] = ()
+    patients: Sequence[SourcePatient] = ()
 
 
 NOTHING = Effects()

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -207,12 +207,21 @@ class Neighbours:
         return await _taken_apart(registrations, send, refused)
 
     async def import_resources(
-        self, sender: Sender, place: str, resources: Sequence[records_pb2.ImportResource]
+        self,
+        sender: Sender,
+        place: str,
+        resources: Sequence[records_pb2.ImportResource],
+        *,
+        aliases: Mapping[str, str] | None = None,
+        base_url: str = "",
     ) -> list[records_pb2.ImportResult]:
-        """Stores resources; the answers stand in the order of the resources."""
+        """Stores resources; the answers stand in the order of the resources.
+
+        `aliases` says what references mean, and `base_url` is the address of the source that they are written for.
+        """
 
         async def send(items: Sequence[records_pb2.ImportResource], tries: int) -> Sequence[records_pb2.ImportResult]:
-            request = records_pb2.ImportResourcesRequest(resources=items)
+            request = records_pb2.ImportResourcesRequest(resources=items, aliases=aliases, base_url=base_url)
             request.request_id = sender.request_id(place, request)
             answer: records_pb2.ImportResourcesResponse = await self._patiently(
                 self._records.ImportResources, sender, request, BATCH_SECONDS, tries

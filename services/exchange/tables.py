@@ -46,9 +46,19 @@ imports = Table(
     recorded_at_column(),
     Column("started_at", DateTime(timezone=True)),
     Column("finished_at", DateTime(timezone=True)),
-    # The same bytes are the same import.
+    # Of an import of lines: who may see it, what was asked, whose ids the lines use, and what they may write.
+    Column("subject", Text, nullable=False, server_default=""),
+    Column("request_url", Text, nullable=False, server_default=""),
+    Column("input_source", Text, nullable=False, server_default=""),
+    Column("grants", Text, nullable=False, server_default=""),
+    # The same bytes are the same import; not so of lines, each of which is known by itself.
     Index(
-        "imports_by_content", "organization_id", "format", "sha256", unique=True, postgresql_where=text("state <> 1")
+        "imports_by_file",
+        "organization_id",
+        "format",
+        "sha256",
+        unique=True,
+        postgresql_where=text("state <> 1 AND format <> 4"),
     ),
     Index("imports_by_organization", "organization_id", "import_id"),
     Index("imports_unfinished", "state", "touched_at", postgresql_where=text("state IN (1, 2, 3)")),
@@ -77,6 +87,61 @@ import_files = Table(
     Column("note", Text, nullable=False, server_default=""),
     Column("after_line", BigInteger, nullable=False, server_default="1"),
     Column("is_done", Boolean, nullable=False, server_default="false"),
+    # Where the line after `after_line` begins, for formats of lines.
+    Column("after_offset", BigInteger, nullable=False, server_default="0"),
+)
+
+# The files of an import of lines. `sha256` and `etag` are what was asked for.
+import_inputs = Table(
+    "import_inputs",
+    metadata,
+    text_column("import_id", primary_key=True),
+    Column("position", Integer, primary_key=True),
+    text_column("type"),
+    # Empty for an upload.
+    text_column("url"),
+    text_column("etag"),
+    text_column("sha256"),
+    # All of it lies in `input_chunks`, or will never.
+    Column("is_complete", Boolean, nullable=False),
+    Column("lines", BigInteger, nullable=False),
+    # Uncompressed.
+    Column("size_bytes", BigInteger, nullable=False),
+    text_column("found_sha256"),
+    text_column("error_reason"),
+    text_column("error_message"),
+)
+
+# A mebibyte of lines each, as DEFLATE.
+input_chunks = Table(
+    "input_chunks",
+    metadata,
+    text_column("import_id", primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("chunk", Integer, primary_key=True),
+    Column("bytes", LargeBinary, nullable=False),
+)
+
+# Lines that refer to what is not there yet. In the order of whom they are about, so that what refers to each other meets.
+deferred_lines = Table(
+    "deferred_lines",
+    metadata,
+    text_column("import_id", primary_key=True),
+    text_column("subject", primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("line", BigInteger, primary_key=True),
+    Column("start", BigInteger, nullable=False),
+    Column("length", BigInteger, nullable=False),
+)
+
+# By which id a source knows a Patient; every other id is derived.
+source_patients = Table(
+    "source_patients",
+    metadata,
+    text_column("organization_id", primary_key=True),
+    text_column("source", primary_key=True),
+    text_column("source_id", primary_key=True),
+    text_column("registration_id"),
 )
 
 rejected_rows = Table(
@@ -90,6 +155,8 @@ rejected_rows = Table(
     text_column("reason"),
     text_column("message"),
     text_column("raw"),
+    # All that is wrong with a line that was a resource, as JSON; empty for other formats.
+    Column("issues", Text, nullable=False, server_default=""),
 )
 
 # By which number a facility knows a person, and what it said of them last.

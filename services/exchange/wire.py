@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from nhip.exchange.v1 import events_pb2, exports_pb2, resources_pb2
+from nhip.exchange.v1 import bulk_imports_pb2, events_pb2, exports_pb2, resources_pb2
 
-from services.exchange.model import Export, ExportFile, FileProgress, Import, RejectedRow
+from services.exchange.model import Export, ExportFile, FileProgress, Import, Input, RejectedRow, Rejection
 
 
 def import_to_wire(found: Import, files: Sequence[FileProgress]) -> resources_pb2.Import:
@@ -100,4 +100,57 @@ def file_to_wire(file: ExportFile) -> exports_pb2.ExportFile:
         count=file.lines,
         size_bytes=file.size_bytes,
         sha256=file.sha256,
+    )
+
+
+def bulk_import_to_wire(
+    found: Import, inputs: Sequence[Input], files: Sequence[FileProgress]
+) -> bulk_imports_pb2.BulkImport:
+    """An import of lines, with what became of each input."""
+    by_position = {file.position: file for file in files}
+    made = bulk_imports_pb2.BulkImport(
+        import_id=found.import_id,
+        state=int(found.state),  # type: ignore[arg-type]  # an enum's number
+        request_url=found.request_url,
+        lines_total=found.rows_total,
+        lines_done=found.rows_done,
+        results=[_bulk_result(one, by_position.get(one.position)) for one in inputs],
+        error_reason=found.error_reason,
+        error_message=found.error_message,
+        attempts=found.attempts,
+        inputs_fetched=sum(one.is_complete for one in inputs),
+    )
+    made.recorded_at.FromDatetime(found.recorded_at)
+    if found.finished_at is not None:
+        made.finished_at.FromDatetime(found.finished_at)
+    return made
+
+
+def _bulk_result(one: Input, file: FileProgress | None) -> bulk_imports_pb2.BulkImportResult:
+    made = bulk_imports_pb2.BulkImportResult(
+        position=one.position,
+        input=bulk_imports_pb2.BulkImportInput(type=one.type, url=one.url, etag=one.etag, sha256=one.sha256),
+        sha256=one.found_sha256,
+        size_bytes=one.size_bytes,
+        error_reason=one.error_reason,
+        error_message=one.error_message,
+    )
+    if file is not None:
+        counts = file.counts
+        made.created, made.updated = counts.created, counts.updated
+        made.unchanged, made.rejected = counts.unchanged, counts.rejected
+    return made
+
+
+def bulk_error_to_wire(told: Rejection) -> bulk_imports_pb2.BulkImportError:
+    """A line that was not taken."""
+    issues = told.issues or [(told.column, "processing", told.message)]
+    return bulk_imports_pb2.BulkImportError(
+        line=told.line,
+        reason=told.reason,
+        resource=told.row,
+        issues=[
+            bulk_imports_pb2.BulkImportIssue(expression=expression, code=code, description=description)
+            for expression, code, description in issues
+        ],
     )

@@ -34,7 +34,18 @@ JOBS_AT_ONCE = 2
 LOOK_SECONDS = 1.0
 _INTERNAL = "the platform could not process this file; it has been noted"
 
-Process = Callable[[Job, IO[bytes]], Awaitable[None]]
+Process = Callable[[Job], Awaitable[None]]
+
+
+def spooled(process: Callable[[Job, IO[bytes]], Awaitable[None]]) -> Process:
+    """A format that reads its file here and there: the stored bytes are laid out for it first."""
+
+    async def run(job: Job) -> None:
+        with tempfile.TemporaryFile() as file:
+            await job.spool(file)
+            await process(job, file)
+
+    return run
 
 
 class Worker:
@@ -123,10 +134,8 @@ class Worker:
     async def _process(self, job: Job) -> None:
         keeping = asyncio.create_task(self._keep(job, asyncio.current_task()))
         try:
-            with tempfile.TemporaryFile() as file:
-                await job.load()
-                await job.spool(file)
-                await self._formats[job.found.format](job, file)
+            await job.load()
+            await self._formats[job.found.format](job)
             await self._finish(job, State.SUCCEEDED)
             self._failures.pop(job.found.import_id, None)
         except InvalidArgumentError as error:

@@ -45,8 +45,9 @@ def test_every_rpc_has_its_own_request_and_response(method):
 def test_what_changes_something_can_be_retried(method):
     level = method.GetOptions().idempotency_level
     has_request_id = "request_id" in method.input_type.fields_by_name
-    # A token is new each time it is asked for, an upload is known by its bytes, a registration by its organisation's number.
-    by_nature = method.name in {"IssueToken", "UploadImport", "StreamRegistrations"}
+    # A token is new each time it is asked for, an upload is known by its bytes, a registration by its organisation's number,
+    # and lines of resources by their ids.
+    by_nature = method.name in {"IssueToken", "UploadImport", "StreamRegistrations", "StartBulkImport"}
     assert level == MethodOptions.NO_SIDE_EFFECTS or has_request_id or by_nature
 
 

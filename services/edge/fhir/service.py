@@ -9,6 +9,13 @@ from services.edge.asgi import Reply, Request
 from services.edge.faults import Refusal, fault_of, unexpected
 from services.edge.fhir.batch import batch
 from services.edge.fhir.bulk.files import FILE, export_file
+from services.edge.fhir.bulk.import_status import (
+    IMPORT_ERRORS,
+    IMPORT_STATUS,
+    cancel_import,
+    import_errors,
+    import_status,
+)
 from services.edge.fhir.bulk.status import STATUS, cancel, status
 from services.edge.fhir.capabilities import capabilities
 from services.edge.fhir.create import create
@@ -32,6 +39,9 @@ from services.edge.upstream import Upstream
 log = logging.getLogger(__name__)
 Query = list[tuple[str, str]]
 _NO_QUERY: Query = []
+_STATUS = {STATUS: (status, cancel), IMPORT_STATUS: (import_status, cancel_import)}
+_FILES = {FILE: export_file, IMPORT_ERRORS: import_errors}
+_JOBS = _STATUS.keys() | _FILES.keys()
 # What Accept says mostly: answered as it is.
 _USUAL = frozenset({b"*/*", b"application/fhir+json", b"application/json"})
 
@@ -86,7 +96,7 @@ class Fhir:
             case _:
                 return await self._base(request, verb, segments, query)
 
-    async def _base(  # noqa: C901, PLR0911 an answer for each address
+    async def _base(  # noqa: PLR0911 an answer for each address
         self, request: Request, verb: str, segments: list[str], query: Query
     ) -> Reply:
         """What concerns no type: bundles, the capabilities, operations of the whole system."""
@@ -113,20 +123,24 @@ class Fhir:
                 request.route = "/fhir/R4/$process-message"
                 _allow(verb, "POST")
                 return await process_message(self._upstream, request, self._transaction)
-            case [kind, export_id] if kind == STATUS:
-                request.route = f"/fhir/R4/{STATUS}/{{id}}"
-                if verb == "DELETE":
-                    return await cancel(self._upstream, request, export_id)
-                _allow(verb, "DELETE", "GET", "HEAD")
-                return await status(self._upstream, request, export_id)
-            case [kind, export_id, name] if kind == FILE:
-                request.route = f"/fhir/R4/{FILE}/{{id}}/{{name}}"
-                _allow(verb, "GET", "HEAD")
-                return await export_file(self._upstream, request, export_id, name)
+            case [kind, job_id, *name] if kind in _JOBS and len(name) == (kind in _FILES):
+                return await self._job(request, verb, kind, job_id, *name)
             case [operation] if operation.startswith("$"):
                 return await self._invoke(request, verb, "", "", operation, query)
             case _:
                 raise Refusal("NOT_FOUND", "TYPE_UNKNOWN", "there is no such resource type in FHIR R4", status=404)
+
+    async def _job(self, request: Request, verb: str, kind: str, job_id: str, name: str = "") -> Reply:
+        """Exports and imports by their own addresses: how they go, and their files."""
+        request.route = f"/fhir/R4/{kind}/{{id}}" + ("/{name}" if name else "")
+        if kind in _FILES:
+            _allow(verb, "GET", "HEAD")
+            return await _FILES[kind](self._upstream, request, job_id, name)
+        tell, stop = _STATUS[kind]
+        if verb == "DELETE":
+            return await stop(self._upstream, request, job_id)
+        _allow(verb, "DELETE", "GET", "HEAD")
+        return await tell(self._upstream, request, job_id)
 
     async def _type(self, request: Request, verb: str, resource_type: str, query: Query) -> Reply:
         match verb:
@@ -235,14 +249,14 @@ class Fhir:
         """One entry of a batch; a batch within a batch is none."""
         if not any(request.segments[2:]):
             return refusal(Refusal("INVALID_ARGUMENT", "URL_MISSING", "an entry names a resource type").fault)
-        if request.segments[2] == FILE:
+        if request.segments[2] in _FILES:
             return refusal(Refusal("INVALID_ARGUMENT", "URL_UNSUPPORTED", "a file is no entry of a Bundle").fault)
         return await self._answered(request)
 
 
 def _require_form(request: Request, segments: list[str], query: Query) -> None:
-    # Of what is asked for in no form of FHIR's, a Binary can be had, and the lines of an export.
-    if form_of(request, query) is Form.OTHER and segments[:1] not in (["Binary"], [FILE]):
+    # Of what is asked for in no form of FHIR's, a Binary can be had, and the lines of an export or import.
+    if form_of(request, query) is Form.OTHER and segments[:1] not in (["Binary"], *([name] for name in _FILES)):
         raise not_acceptable()
 
 

@@ -159,10 +159,17 @@ def as_update(entry: Entry) -> Entry:
     return replace(entry, method="PUT", url=f"Patient/{entry.id}", id="", if_none_exist="")
 
 
-def registration_of(entry: Entry, organization_id: str) -> resources_pb2.Registration:
-    """The registration that a Patient asks for. Raises BundleError LOCAL_NUMBER_MISSING."""
+def registration_of(
+    entry: Entry, organization_id: str, *, takes_any_number: bool = False
+) -> resources_pb2.Registration:
+    """The registration that a Patient asks for. Raises BundleError LOCAL_NUMBER_MISSING.
+
+    With `takes_any_number`, as where a Patient is created, another number stands in for the organisation's own.
+    """
     patient = entry.resource or {}
     own, others = _numbers(patient, organization_id)
+    if takes_any_number and not own:
+        own = others[0].value if others else ""
     if not own:
         place = f"Bundle.entry[{entry.position}].resource.identifier"
         message = "the Patient carries neither the organisation's own number nor a citizen id"

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
+import orjson
 from sqlalchemy import bindparam, select, text
 
 from libs.database.statements import Statement
@@ -105,6 +106,8 @@ _CLEAR = (
     Statement("imports.clear_bytes", text("DELETE FROM import_chunks WHERE upload_id = :upload_id")),
     Statement("imports.clear_parts", text("DELETE FROM staged_parts WHERE import_id = :id")),
     Statement("imports.clear_rows", text("DELETE FROM staged_rows WHERE import_id = :id")),
+    Statement("imports.clear_lines", text("DELETE FROM deferred_lines WHERE import_id = :id")),
+    Statement("imports.clear_inputs", text("DELETE FROM input_chunks WHERE import_id = :id")),
 )
 # Greater than every id, which are hexadecimal.
 NEWEST = "g"
@@ -142,7 +145,14 @@ async def rejected(reader: Reader, import_id: str, file: str, after: tuple[int, 
         RejectedRow(
             row["position"],
             row["file"],
-            Rejection(row["line"], row["column_name"], row["reason"], row["message"], row["raw"]),
+            Rejection(
+                row["line"],
+                row["column_name"],
+                row["reason"],
+                row["message"],
+                row["raw"],
+                [(one[0], one[1], one[2]) for one in orjson.loads(row["issues"] or "[]")],
+            ),
         )
         for row in rows
     ]
@@ -197,10 +207,10 @@ async def cancel(writer: Writer, found: Import, now: datetime) -> Import | None:
 
 
 async def _clear(writer: Writer, import_id: str, upload_id: str) -> None:
-    bytes_of, parts, rows = _CLEAR
+    bytes_of, *others = _CLEAR
     await writer.execute(bytes_of, upload_id=upload_id)
-    await writer.execute(parts, id=import_id)
-    await writer.execute(rows, id=import_id)
+    for statement in others:
+        await writer.execute(statement, id=import_id)
 
 
 def _of(lease: Lease) -> dict[str, str | int]:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import orjson
 from sqlalchemy import text
 
 from libs.database.statements import Statement
 from libs.database.transactions import Reader, Writer
 from services.exchange.model import Chunk, Effects, Lease, PlannedFile
-from services.exchange.store import people
+from services.exchange.store import inputs, people
 
 _ADVANCE = Statement(
     "progress.advance",
@@ -24,6 +25,7 @@ _STEP = Statement(
         "UPDATE import_files file SET created = file.created + step.created, updated = file.updated + step.updated,"
         " unchanged = file.unchanged + step.unchanged, rejected = file.rejected + step.rejected,"
         " skipped = file.skipped + step.skipped, after_line = GREATEST(file.after_line, step.after_line),"
+        " after_offset = GREATEST(file.after_offset, step.after_offset),"
         " is_done = file.is_done OR step.is_done,"
         # Blank lines were counted as rows when the file was planned.
         " rows = CASE WHEN step.is_done THEN file.created + step.created + file.updated + step.updated"
@@ -31,8 +33,8 @@ _STEP = Statement(
         " ELSE file.rows END "
         "FROM unnest(CAST(:positions AS integer[]), CAST(:created AS bigint[]), CAST(:updated AS bigint[]),"
         " CAST(:unchanged AS bigint[]), CAST(:rejected AS bigint[]), CAST(:skipped AS bigint[]),"
-        " CAST(:after_lines AS bigint[]), CAST(:done AS boolean[]))"
-        " AS step(position, created, updated, unchanged, rejected, skipped, after_line, is_done) "
+        " CAST(:after_lines AS bigint[]), CAST(:done AS boolean[]), CAST(:after_offsets AS bigint[]))"
+        " AS step(position, created, updated, unchanged, rejected, skipped, after_line, is_done, after_offset) "
         "WHERE file.import_id = :id AND file.position = step.position"
     ),
 )
@@ -60,7 +62,7 @@ _STAGED_VISITS = Statement(
         " ORDER BY visit, position, line"
     ),
 )
-_REJECTED_COLUMNS = ("import_id", "position", "line", "file", "column_name", "reason", "message", "raw")
+_REJECTED_COLUMNS = ("import_id", "position", "line", "file", "column_name", "reason", "message", "raw", "issues")
 _STAGED_COLUMNS = ("import_id", "visit", "position", "line", "fields")
 
 
@@ -102,6 +104,7 @@ async def commit(writer: Writer, lease: Lease, organization_id: str, chunk: Chun
         skipped=[step.counts.skipped for step in steps],
         after_lines=[step.after_line or 0 for step in steps],
         done=[step.is_done for step in steps],
+        after_offsets=[step.after_offset or 0 for step in steps],
     )
     if chunk.rejected:
         await writer.copy(
@@ -117,6 +120,7 @@ async def commit(writer: Writer, lease: Lease, organization_id: str, chunk: Chun
                     one.rejection.reason,
                     one.rejection.message,
                     one.rejection.row.replace("\0", ""),
+                    orjson.dumps(one.rejection.issues).decode() if one.rejection.issues else "",
                 )
                 for one in chunk.rejected
             ],
@@ -146,6 +150,7 @@ async def _leave(writer: Writer, import_id: str, organization_id: str, effects: 
     if effects.staged:
         rows = [(import_id, row.visit, row.position, row.line, list(row.values)) for row in effects.staged]
         await writer.copy("staged_rows", _STAGED_COLUMNS, rows)
+    await inputs.leave(writer, import_id, organization_id, effects)
 
 
 def _of(lease: Lease) -> dict[str, str | int]:

@@ -27,6 +27,10 @@ def import_of(row: Mapping[str, Any]) -> Import:
         recorded_at=row["recorded_at"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],
+        subject=row["subject"],
+        request_url=row["request_url"],
+        input_source=row["input_source"],
+        grants=row["grants"],
     )
 
 
@@ -34,7 +38,14 @@ def progress_of(row: Mapping[str, Any]) -> FileProgress:
     """A row of `import_files`."""
     counts = Counts(row["created"], row["updated"], row["unchanged"], row["rejected"], row["skipped"])
     return FileProgress(
-        row["position"], row["file"], row["rows"], counts, row["note"], row["after_line"], row["is_done"]
+        row["position"],
+        row["file"],
+        row["rows"],
+        counts,
+        row["note"],
+        row["after_line"],
+        row["is_done"],
+        row["after_offset"],
     )
 
 

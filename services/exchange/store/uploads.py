@@ -84,6 +84,10 @@ _SWEEP_BYTES = Statement(
     "uploads.sweep_bytes",
     text("DELETE FROM import_chunks WHERE upload_id = ANY(CAST(:upload_ids AS text[]))"),
 )
+# An upload's bytes are stored under its import's id.
+_SWEEP_INPUTS = Statement(
+    "uploads.sweep_inputs", text("DELETE FROM input_chunks WHERE import_id = ANY(CAST(:upload_ids AS text[]))")
+)
 _READ = Statement(
     "uploads.read",
     select(import_chunks.c.bytes).where(
@@ -162,7 +166,8 @@ async def sweep(writer: Writer, before: datetime) -> int:
     """Removes uploads to which no byte came since; answers how many."""
     rows = await writer.change(_SWEEP, uploading=int(State.UPLOADING), before=before)
     if rows:
-        await writer.execute(_SWEEP_BYTES, upload_ids=[row["upload_id"] for row in rows])
+        for statement in (_SWEEP_BYTES, _SWEEP_INPUTS):
+            await writer.execute(statement, upload_ids=[row["upload_id"] for row in rows])
     return len(rows)
 
 

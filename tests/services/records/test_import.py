@@ -110,3 +110,37 @@ async def test_imports_need_the_scope_and_an_organisation(stage: Stage):
     for token in (stage.token(A, scopes="user/*.cruds"), stage.token("", scopes="records.import")):
         with pytest.raises(Refused):
             await stage.call("ImportResources", service_pb2.ImportResourcesRequest(resources=[item(finding(1))]), token)
+
+
+async def test_a_sources_own_ids_and_references_become_those_of_this_server(stage: Stage):
+    await stage.register("reg-1")
+    person = item({**a_patient("reg-1"), "id": "1"}, is_renamed=True)
+    person.id = "reg-1"
+    visit = {**an_encounter("reg-1"), "id": "v1", "subject": {"reference": "Patient/1"}}
+    seen = item(
+        finding(
+            7,
+            subject={"reference": "https://old.example.org/fhir/Patient/1"},
+            encounter={"reference": "Encounter/v1"},
+        ),
+        is_renamed=True,
+    )
+    seen.id = "new-7"
+    request = service_pb2.ImportResourcesRequest(
+        resources=[person, item(visit), seen],
+        aliases={"Patient/1": "Patient/reg-1", "Encounter/v1": "Encounter/nowhere"},
+        base_url="https://old.example.org/fhir",
+    )
+    results = (await stage.call("ImportResources", request, stage.token(A))).results
+    assert outcomes(results) == [CREATED] * 3
+    stored = await stage.read("Observation/new-7")
+    assert (stored["id"], stored["subject"]["reference"]) == ("new-7", "Patient/reg-1")
+    assert stored["encounter"]["reference"] == "Encounter/v1", "an alias that leads nowhere changes nothing"
+
+
+async def test_every_defect_of_a_rejected_resource_is_told(stage: Stage):
+    await stage.arrive("reg-1")
+    (result,) = await run(stage, item({**finding(1), "status": "done", "nonsense": 1}))
+    assert result.outcome == REJECTED
+    assert {"Observation.status", "Observation.nonsense"} <= {one.expression for one in result.issues}
+    assert all(one.code and one.description for one in result.issues)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from services.edge.asgi import Reply
 from services.edge.fhir.bulk.export import export
+from services.edge.fhir.bulk.importing import import_
 from services.edge.fhir.ihe.crossreference import cross_reference
 from services.edge.fhir.operations.everything import everything
 from services.edge.fhir.operations.invocation import Invocation
@@ -87,6 +88,7 @@ OPERATIONS = (
     Operation("export", ANY_TYPE, (SYSTEM,), _READING, f"{_BULK}export", export),
     Operation("export", "Patient", (TYPE,), _READING, f"{_BULK}patient-export", export),
     Operation("export", "Group", (INSTANCE,), _READING, f"{_BULK}group-export", export),
+    Operation("import", ANY_TYPE, (SYSTEM,), _POSTING, "https://nhip.th/fhir/OperationDefinition/import", import_),
 )
 
 

@@ -33,6 +33,8 @@ class _ImportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImportFo
     """The 16 claim files of e-Claim, as a zip."""
     IMPORT_FORMAT_FHIR: _ImportFormat.ValueType  # 3
     """FHIR R4: a zip of bundles, one JSON each, or one bundle."""
+    IMPORT_FORMAT_NDJSON: _ImportFormat.ValueType  # 4
+    """FHIR R4: newline-delimited JSON, one resource a line. Comes in by BulkImportService alone."""
 
 class ImportFormat(_ImportFormat, metaclass=_ImportFormatEnumTypeWrapper):
     """What a file is."""
@@ -44,6 +46,8 @@ IMPORT_FORMAT_F16: ImportFormat.ValueType  # 2
 """The 16 claim files of e-Claim, as a zip."""
 IMPORT_FORMAT_FHIR: ImportFormat.ValueType  # 3
 """FHIR R4: a zip of bundles, one JSON each, or one bundle."""
+IMPORT_FORMAT_NDJSON: ImportFormat.ValueType  # 4
+"""FHIR R4: newline-delimited JSON, one resource a line. Comes in by BulkImportService alone."""
 Global___ImportFormat: _TypeAlias = ImportFormat  # noqa: Y015
 
 class _ImportState:

@@ -664,23 +664,55 @@ Global___TransactionResult: _TypeAlias = TransactionResult  # noqa: Y015
 class ImportResourcesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class AliasesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     RESOURCES_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ALIASES_FIELD_NUMBER: _builtins.int
+    BASE_URL_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes a repeated call answer what the first one was answered, so that an importer that died in between still counts
     what it created as created.
     """
+    base_url: _builtins.str
+    """The address that the source is known by: references under it are as those without it."""
     @_builtins.property
     def resources(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportResource]: ...
+    @_builtins.property
+    def aliases(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """References of the bodies, as `Type/id` → what they mean here, for a source whose ids are not those of this server. One
+        that leads to nothing here, and nothing in this call, is left as it is written.
+        """
+
     def __init__(
         self,
         *,
         resources: _abc.Iterable[Global___ImportResource] | None = ...,
         request_id: _builtins.str = ...,
+        aliases: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        base_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "resources", b"resources"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "base_url", b"base_url", "request_id", b"request_id", "resources", b"resources"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -695,11 +727,14 @@ class ImportResource(_message.Message):
     BODY_FIELD_NUMBER: _builtins.int
     SOURCE_UPDATED_AT_FIELD_NUMBER: _builtins.int
     IS_DELETED_FIELD_NUMBER: _builtins.int
+    IS_RENAMED_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     id: _builtins.str
     body: _builtins.bytes
     is_deleted: _builtins.bool
     """Remove instead of store."""
+    is_renamed: _builtins.bool
+    """The body's own id is its source's: `id` takes its place. Otherwise a body with another id is rejected."""
     @_builtins.property
     def source_updated_at(self) -> _timestamp_pb2.Timestamp:
         """When the source wrote it; an older writing never replaces a newer one."""
@@ -712,10 +747,11 @@ class ImportResource(_message.Message):
         body: _builtins.bytes = ...,
         source_updated_at: _timestamp_pb2.Timestamp | None = ...,
         is_deleted: _builtins.bool = ...,
+        is_renamed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["source_updated_at", b"source_updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "id", b"id", "is_deleted", b"is_deleted", "source_updated_at", b"source_updated_at", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "id", b"id", "is_deleted", b"is_deleted", "is_renamed", b"is_renamed", "source_updated_at", b"source_updated_at", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -752,12 +788,17 @@ class ImportResult(_message.Message):
     ERROR_REASON_FIELD_NUMBER: _builtins.int
     ERROR_EXPRESSION_FIELD_NUMBER: _builtins.int
     ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
+    ISSUES_FIELD_NUMBER: _builtins.int
     outcome: _resources_pb2.WriteOutcome.ValueType
     version: _builtins.int
     error_reason: _builtins.str
     """For a rejected resource: the reason, and the place within it."""
     error_expression: _builtins.str
     error_message: _builtins.str
+    @_builtins.property
+    def issues(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportIssue]:
+        """All that is wrong with it, the first of which stands above."""
+
     def __init__(
         self,
         *,
@@ -766,14 +807,44 @@ class ImportResult(_message.Message):
         error_reason: _builtins.str = ...,
         error_expression: _builtins.str = ...,
         error_message: _builtins.str = ...,
+        issues: _abc.Iterable[Global___ImportIssue] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_expression", b"error_expression", "error_message", b"error_message", "error_reason", b"error_reason", "outcome", b"outcome", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_expression", b"error_expression", "error_message", b"error_message", "error_reason", b"error_reason", "issues", b"issues", "outcome", b"outcome", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ImportResult: _TypeAlias = ImportResult  # noqa: Y015
+
+@_typing.final
+class ImportIssue(_message.Message):
+    """One defect of a rejected resource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPRESSION_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    expression: _builtins.str
+    """A FHIRPath expression."""
+    code: _builtins.str
+    """Of http://hl7.org/fhir/issue-type."""
+    description: _builtins.str
+    def __init__(
+        self,
+        *,
+        expression: _builtins.str = ...,
+        code: _builtins.str = ...,
+        description: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "description", b"description", "expression", b"expression"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportIssue: _TypeAlias = ImportIssue  # noqa: Y015
 
 @_typing.final
 class GetSummaryRequest(_message.Message):
