@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-spark check journey bench bench-care bench-records bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation
+.PHONY: help run test test-spark test-observability check journey bench bench-care bench-records bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ test: .venv/ready ## the whole suite, on two workers
 test-spark: .venv/ready ## the batch on Spark, in an environment of its own with pyspark and a Java
 	UV_PROJECT_ENVIRONMENT=.venv-spark $(UV) sync --locked --quiet --extra spark
 	@exec .venv-spark/bin/python -m pytest tests/tools/linkage/batch/test_spark.py
+
+test-observability: .venv/ready .prometheus/ready ## rules, alerts, dashboards against a real Prometheus, from Debian's packages
+	@exec $(BIN)/python -m pytest tests/observability
 
 check: .venv/ready ## formatting, lints, types, import rules, contracts
 	$(BIN)/ruff check .
@@ -85,12 +88,25 @@ fmt: .venv/ready ## format the code and the protos
 	$(BIN)/buf format -w protos
 
 clean: ## remove the environment and what was built; the data in .nhip stay
-	rm -rf .venv .venv-spark .uv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-spark .prometheus .uv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # The environment, as uv.lock says. `uv sync` is quick when nothing changed, but not as quick as not asking.
 .venv/ready: pyproject.toml uv.lock $(UV_NEEDED)
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11, 3.12 or 3.13 on the PATH" >&2; exit 1; }
 	$(UV) sync --locked --quiet
+	@touch $@
+
+# Prometheus and Alertmanager: those on the PATH, or Debian's packages unpacked here. Nothing is installed, and no daemon starts.
+.prometheus/ready:
+	@mkdir -p .prometheus/bin .prometheus/packages
+	@if command -v prometheus promtool prometheus-alertmanager >/dev/null; then \
+	  ln -sf $$(command -v prometheus) $$(command -v promtool) .prometheus/bin/ && \
+	  ln -sf $$(command -v prometheus-alertmanager) .prometheus/bin/alertmanager; \
+	elif command -v apt-get dpkg-deb >/dev/null; then \
+	  cd .prometheus/packages && apt-get -qq download prometheus prometheus-alertmanager && \
+	  for package in *.deb; do dpkg-deb -x "$$package" ..; done && cd .. && rm -rf packages && \
+	  ln -sf ../usr/bin/prometheus ../usr/bin/promtool bin/ && ln -sf ../usr/bin/prometheus-alertmanager bin/alertmanager; \
+	else echo "make: put prometheus, promtool and prometheus-alertmanager on the PATH, or run this on Debian" >&2; exit 1; fi
 	@touch $@
 
 # uv itself, from the package index, into a directory of its own; without venv or ensurepip, by pip --target.

@@ -86,7 +86,8 @@ def _burn(chosen: str, severity: str, pace: Pace) -> str:
         limit = f"on (slo, slo_class) group_left () ({times} * {recording.ALLOWED})"
         over = f"{recording.ratio(long)}{{{chosen}}} > {limit}"
         still = f"{recording.ratio(short)}{{{chosen}}} > {limit}"
-        counted = f"avg_over_time({recording.BAD}{{{chosen}}}[{pace.lasting(long)}]) * {pace.seconds(long):g}"
+        # Not the average times the window: of a platform that was installed an hour ago, a day has an hour.
+        counted = f"sum_over_time({recording.BAD}{{{chosen}}}[{pace.lasting(long)}]) * {recording.rates_every(pace):g}"
         parts.append(f"({over} and {still} and {counted} >= {LEAST_BAD_CALLS})")
     return " or ".join(parts)
 
