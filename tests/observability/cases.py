@@ -72,7 +72,11 @@ BURNING = (
         {
             "within the budget": {**FAST, **handled("OK", "0+9999x{minutes}"), **handled("INTERNAL", "0+1x{minutes}")},
             "mistakes of callers": {**FAST, **handled("OK", "0+900x{minutes}"), **handled("NOT_FOUND", "0+100x{minutes}")},
-            "one of five calls at night": {**FAST, **handled("OK", "0+0x50 4+0x{minutes}"), **handled("INTERNAL", "0+0x50 1+0x{minutes}")},
+            "one of five calls at night": {
+                **FAST,
+                **handled("OK", "0+0x50 4+0x{minutes}"),
+                **handled("INTERNAL", "0+0x50 1+0x{minutes}"),
+            },
         },
         {**RECORDS, "slo": "availability", "slo_class": "fast"},
         {PAGE: "3%", TICKET: "3%"},
