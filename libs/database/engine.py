@@ -42,6 +42,7 @@ class Database:
                 statement_cache_size=512,
                 max_inactive_connection_lifetime=300,
                 init=_prepare_connection,
+                reset=_keep_session,
                 server_settings={
                     "application_name": name,
                     "jit": "off",
@@ -105,3 +106,7 @@ async def _prepare_connection(connection: asyncpg.Connection) -> None:
         decoder=lambda raw: orjson.loads(raw[1:]),
         format="binary",
     )
+
+
+async def _keep_session(connection: asyncpg.Connection) -> None:
+    """Nothing of a session is ever set or locked beyond a transaction, which the pool ends: no round trip to reset it."""

@@ -6,7 +6,8 @@ import hashlib
 import hmac
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, NoReturn, Protocol
 
 import grpc
 from google.protobuf.message import Message
@@ -52,10 +53,35 @@ class ReplayedAnswer(Exception):  # noqa: N818 it is no error: the request was c
         self.response = response
 
 
+class Context(Protocol):
+    """What the stages ask of the way that a call came: gRPC's own context, or that of a call that came with others."""
+
+    def invocation_metadata(self) -> Any:
+        """Pairs of names and values."""
+
+    def peer_identities(self) -> Any:
+        """The names in the certificate of the connection; None where it has none."""
+
+    def time_remaining(self) -> float | None:
+        """Seconds; None for a call without a deadline."""
+
+    def set_trailing_metadata(self, trailing_metadata: Any) -> None:
+        """Sent with the answer."""
+
+    def code(self) -> Any:
+        """How the call ended."""
+
+    async def write(self, message: Any) -> None:
+        """A message of an answer that is a stream."""
+
+    async def abort_with_status(self, status: grpc.Status) -> NoReturn:
+        """Ends the call. Raises AbortError."""
+
+
 class Call:
     """What a handler knows of the call that it answers. Also what the transaction does around itself for the call."""
 
-    def __init__(self, method: Method, context: grpc.aio.ServicerContext[Any, Any], host: Host) -> None:
+    def __init__(self, method: Method, context: Context, host: Host) -> None:
         self.method = method
         self.context = context
         self.caller: Caller = ANONYMOUS
@@ -77,7 +103,7 @@ class Call:
         """True when the process is about to stop: long streams end."""
         return self._host.is_draining
 
-    @property
+    @cached_property
     def metadata(self) -> Mapping[str, str]:
         """The call's metadata; the last value of a repeated key."""
         pairs = self.context.invocation_metadata() or ()

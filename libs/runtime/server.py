@@ -9,10 +9,12 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from grpc_reflection.v1alpha import reflection
+from nhip.calls.v1 import service_pb2
 
 from libs.runtime.call import Call, Host
 from libs.runtime.channels import MAX_MESSAGE_BYTES
 from libs.runtime.interceptors import Interceptor, chained
+from libs.runtime.joined import JoinedCalls
 from libs.runtime.policy import Method, methods_of
 
 # Clients reconnect, and so find new replicas, after this time at the latest.
@@ -47,16 +49,21 @@ def add_services(
 ) -> None:
     """Adds services with their APIs: an object with one method per RPC, `async def Name(request, call)`.
 
-    Raises PolicyMissingError for a method that declares too little, AttributeError for one that the API lacks.
+    Beside them, nhip.calls.v1 for callers with many calls at the same time. Raises PolicyMissingError for a method that
+    declares too little, AttributeError for one that the API lacks.
     """
-    for descriptor, api in services.items():
+    joined = JoinedCalls(host)
+    all_services = {**services, service_pb2.DESCRIPTOR.services_by_name["CallsService"]: joined}
+    for descriptor, api in all_services.items():
         handlers = {}
         for method in methods_of(descriptor):
             handler = chained(interceptors, method, _innermost(method, getattr(api, method.name)))
             handlers[method.name] = _rpc_handler(method, handler, host)
+            if not (method.is_client_streaming or method.is_server_streaming):
+                joined.offer(method, handler)
         generic = grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
         server.add_generic_rpc_handlers((generic,))
-    names = [descriptor.full_name for descriptor in services]
+    names = [descriptor.full_name for descriptor in all_services]
     reflection.enable_server_reflection([*names, "grpc.health.v1.Health", reflection.SERVICE_NAME], server)
 
 

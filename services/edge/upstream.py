@@ -22,6 +22,7 @@ from nhip.surveillance.v1 import service_pb2 as surveillance_pb2
 
 from libs.runtime.certificates import Certificates
 from libs.runtime.channels import Secured, open_channel
+from libs.runtime.joining import Answered, Joiner, Outgoing
 from libs.runtime.policy import Method, methods_of
 from libs.runtime.settings import Settings
 from services.edge.asgi import Request
@@ -69,10 +70,10 @@ def served_by(name: str) -> tuple[ServiceDescriptor, ...]:
 class Rpc:
     """One RPC of one service."""
 
-    __slots__ = ("_call", "_channel", "_deadline", "_tells_position", "method")
+    __slots__ = ("_bytes", "_call", "_channel", "_deadline", "_joiner", "_tells_position", "method")
 
-    def __init__(self, method: Method, channel: grpc.aio.Channel) -> None:
-        """`channel` leads to the method's service."""
+    def __init__(self, method: Method, channel: grpc.aio.Channel, joiner: Joiner) -> None:
+        """`channel` leads to the method's service; `joiner` sends what is called at the same time as one."""
         open_call: Any = channel.stream_unary if method.is_client_streaming else channel.unary_unary
         if method.is_server_streaming:
             open_call = channel.unary_stream
@@ -83,18 +84,42 @@ class Rpc:
             request_serializer=method.request_class.SerializeToString,
             response_deserializer=method.response_class.FromString,
         )
+        self._joiner = joiner
+        # The same without a look at messages.
+        self._bytes: Any = channel.unary_unary(method.path)
         self._deadline = DEADLINES[method.slo_class]
         # What writes nothing has no position to tell; asking costs a round of the event loop.
         self._tells_position = not method.is_read_only
 
     async def __call__(self, message: Message, request: Request) -> Any:
         """Calls as the request's caller. Raises AioRpcError."""
+        call = Outgoing(self.method.path, message.SerializeToString(), request.metadata, self._deadline)
+
+        went_alone = False
+
+        async def alone() -> Answered:
+            nonlocal went_alone
+            went_alone = True
+            return await self._alone(call)
+
+        try:
+            answered = await self._joiner.call(call, alone)
+        except grpc.aio.AioRpcError as error:
+            # The channel repeats what may be repeated, of calls that go alone.
+            is_over = went_alone or error.code() is not grpc.StatusCode.UNAVAILABLE
+            if is_over or not self.method.is_idempotent:
+                raise
+            answered = await self._alone(call)
+        if position := answered.trailing.get(POSITION):
+            request.stand_at(position)
+        return self.method.response_class.FromString(answered.response)
+
+    async def _alone(self, call: Outgoing) -> Answered:
         # A service that is being started anew is waited for: nothing was sent to it yet, so that nothing happens twice.
-        call = self._call(message, metadata=request.metadata, timeout=self._deadline, wait_for_ready=True)
-        response = await call
-        if self._tells_position:
-            _note_position(await call.trailing_metadata(), request)
-        return response
+        sent = self._bytes(call.request, metadata=call.metadata, timeout=call.timeout, wait_for_ready=True)
+        response = await sent
+        trailing = await sent.trailing_metadata() if self._tells_position else ()
+        return Answered(response, {key: value for key, value in trailing or () if isinstance(value, str)})
 
     async def receive(self, message: Message, request: Request) -> AsyncGenerator[Any]:
         """The messages of an answer that comes as a stream, no faster than they are taken. Raises AioRpcError."""
@@ -138,8 +163,9 @@ class Upstream:
     def __init__(self, channels: Mapping[str, grpc.aio.Channel]) -> None:
         """`channels` by service name."""
         self.channels = channels
+        joiners = {name: Joiner(channel) for name, channel in channels.items()}
         self._rpcs = {
-            method.label: Rpc(method, channels[name])
+            method.label: Rpc(method, channels[name], joiners[name])
             for name in SERVICES
             for descriptor in served_by(name)
             for method in methods_of(descriptor)

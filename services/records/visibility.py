@@ -57,6 +57,11 @@ def view_of(caller: Caller) -> View:
     return View.EMERGENCY if caller.purpose == EMERGENCY else View.OWN
 
 
+def eyes_of(caller: Caller) -> tuple[str, str]:
+    """The same for callers who see the same at the same time: their view, and whose it is."""
+    return view_of(caller).value, caller.citizen_key if caller.is_citizen else caller.organization_id
+
+
 def parameters(caller: Caller, seen_at: datetime) -> dict[str, Any]:
     """The values of the parameters that the condition of the caller's view names."""
     view = view_of(caller)

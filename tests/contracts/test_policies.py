@@ -10,7 +10,7 @@ from nhip.options.v1 import options_pb2
 
 from libs.runtime.policy import ACTION, CALLER, methods_of
 
-PACKAGES = ("identity", "patient_index", "records", "claims", "surveillance", "exchange", "audit", "feed")
+PACKAGES = ("identity", "patient_index", "records", "claims", "surveillance", "exchange", "audit", "feed", "calls")
 SERVICES = [
     service
     for package in PACKAGES
@@ -46,8 +46,8 @@ def test_what_changes_something_can_be_retried(method):
     level = method.GetOptions().idempotency_level
     has_request_id = "request_id" in method.input_type.fields_by_name
     # A token is new each time it is asked for, an upload is known by its bytes, a registration by its organisation's number,
-    # and lines of resources by their ids.
-    by_nature = method.name in {"IssueToken", "UploadImport", "StreamRegistrations", "StartBulkImport"}
+    # lines of resources by their ids, and each of the calls that are joined by what it brings.
+    by_nature = method.name in {"IssueToken", "UploadImport", "StreamRegistrations", "StartBulkImport", "Join"}
     assert level == MethodOptions.NO_SIDE_EFFECTS or has_request_id or by_nature
 
 

@@ -9,10 +9,11 @@ from libs.fhir.moments import Span
 from libs.runtime.call import Call
 from services.records import wire
 from services.records.api import filing
-from services.records.api.ground import UseCases, seen_by
+from services.records.api.ground import Means, UseCases, seen_by
 from services.records.model import Operation, Stored
 from services.records.rules import errors
 from services.records.store import histories, resources
+from services.records.store.reads import Reads
 from services.records.store.resources import Found
 
 DEFAULT_PAGE = 50
@@ -21,12 +22,15 @@ DEFAULT_PAGE = 50
 class Reading(UseCases):
     """What is stored, and what was."""
 
+    def __init__(self, means: Means) -> None:
+        super().__init__(means)
+        self._reads = Reads(means.database, means.clock)
+
     async def ReadResource(
         self, request: service_pb2.ReadResourceRequest, call: Call
     ) -> service_pb2.ReadResourceResponse:
         """The current version."""
-        async with self.database.reading() as reader:
-            found = await resources.read(reader, call.caller, self.clock(), request.type, request.id)
+        found = await self._reads.read(call.caller, request.type, request.id)
         stored = require_seen(found, call, request.type)
         return service_pb2.ReadResourceResponse(resource=wire.stored_message(stored))
 

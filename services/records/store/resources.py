@@ -4,7 +4,7 @@ Statements are written once for each view; a row that the caller may not see com
 of the attempt, and its body goes no further than this module.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -52,6 +52,21 @@ READ = by_view(
     SELECT {columns("r")}, {{r}} AS is_visible
     FROM resources AS r
     WHERE r.type = :type AND r.id = :id
+    """,
+    "r",
+)
+
+READ_SEVERAL = by_view(
+    "resources.read_several",
+    f"""
+    SELECT r.*
+    FROM unnest(CAST(:types AS text[]), CAST(:ids AS text[])) AS wanted (type, id)
+    CROSS JOIN LATERAL (
+        SELECT {columns("r")}, {{r}} AS is_visible
+        FROM resources AS r
+        WHERE r.type = wanted.type AND r.id = wanted.id
+        LIMIT 1
+    ) AS r
     """,
     "r",
 )
@@ -241,6 +256,19 @@ async def read(reader: Reader, caller: Caller, seen_at: datetime, resource_type:
         READ[view_of(caller)], type=resource_type, id=resource_id, **parameters(caller, seen_at)
     )
     return Found(stored_of(row), row["is_visible"]) if row is not None else None
+
+
+async def read_several(
+    reader: Reader, caller: Caller, seen_at: datetime, wanted: Collection[LocalReference]
+) -> dict[LocalReference, Found]:
+    """The newest versions of those that exist."""
+    rows = await reader.fetch(
+        READ_SEVERAL[view_of(caller)],
+        types=[one.type for one in wanted],
+        ids=[one.id for one in wanted],
+        **parameters(caller, seen_at),
+    )
+    return {LocalReference(row["type"], row["id"]): Found(stored_of(row), row["is_visible"]) for row in rows}
 
 
 async def read_version(
