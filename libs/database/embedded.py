@@ -19,7 +19,7 @@ import secrets
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -49,6 +49,8 @@ _SETTINGS = {
     "max_locks_per_transaction": "512",
     "wal_level": "replica",
     "max_wal_size": "1GB",
+    # An archiver of the log that went away holds so much of it back, and no more: the disk is the platform's.
+    "max_slot_wal_keep_size": "4GB",
     "logging_collector": "off",
     "log_line_prefix": "%m [%p] %d ",
     # A failing statement would bring its parameters, which are personal data, into the log.
@@ -137,6 +139,17 @@ class EmbeddedPostgres:
             self._clear_stale_lock()
             way.own(self._folder)
             self._launch(way)
+
+    def recover(self, settings: Mapping[str, str], seconds: float) -> None:
+        """Replays the log over the base backup that lies in the data directory, until the target that `settings` name.
+
+        Returns when the server accepts writes; it is left running. Raises EmbeddedPostgresError with its last words.
+        """
+        with self._locked():
+            way = self._run_as()
+            (self._data / "recovery.signal").touch()
+            way.own(self._folder)
+            self._launch(way, settings, seconds)
 
     def stop(self) -> None:
         """Shuts the server down: connections are closed, everything is written; returns when no process is left."""
@@ -249,15 +262,15 @@ class EmbeddedPostgres:
             raise self._failure("initdb failed", said_before)
         fresh.rename(self._data)
 
-    def _command(self, port: int) -> list[str]:
-        settings = {**_SETTINGS, **(_DURABLE if self._durable else _FOR_TESTS), "port": str(port)}
+    def _command(self, port: int, more: Mapping[str, str] | None = None) -> list[str]:
+        settings = {**_SETTINGS, **(_DURABLE if self._durable else _FOR_TESTS), **(more or {}), "port": str(port)}
         pairs = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [str(programs() / "postgres"), "-D", str(self._data), *pairs]
 
     def _runs_as_asked(self, server: psutil.Process) -> bool:
         return server.cmdline()[-len(self._command(0)) :] == self._command(self.port)
 
-    def _launch(self, way: RunAs) -> None:
+    def _launch(self, way: RunAs, more: Mapping[str, str] | None = None, seconds: float = _START_SECONDS) -> None:
         port = self.port
         if not port or not reserve_port(port) or not is_port_free(port):
             if self._asked_port:
@@ -267,9 +280,9 @@ class EmbeddedPostgres:
             (self._folder / "port").write_text(str(port), encoding="ascii")
         with self.log.open("ab") as output:
             said_before = output.tell()
-            process = way.spawn(self._command(port), _environment(), output)
+            process = way.spawn(self._command(port, more), _environment(), output)
         try:
-            self._wait_until_ready(process.pid, said_before)
+            self._wait_until_ready(process.pid, said_before, seconds)
         except BaseException:
             process.send_signal(signal.SIGINT)
             process.wait()
@@ -277,8 +290,8 @@ class EmbeddedPostgres:
         # It lives on without us, and its lock file names it; Popen would complain that nobody waits for it.
         process.returncode = 0
 
-    def _wait_until_ready(self, pid: int, said_before: int) -> None:
-        deadline = time.monotonic() + _START_SECONDS
+    def _wait_until_ready(self, pid: int, said_before: int, seconds: float = _START_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             # The eighth line of the lock file is the server's state, as pg_ctl reads it.
             lines = self._lock_lines()
@@ -287,7 +300,7 @@ class EmbeddedPostgres:
             if not _lives(pid):
                 raise self._failure("PostgreSQL did not start", said_before)
             time.sleep(_GLANCE_SECONDS)
-        message = f"PostgreSQL (pid {pid}) is not ready after {_START_SECONDS:.0f} s; see {self.log}"
+        message = f"PostgreSQL (pid {pid}) is not ready after {seconds:.0f} s; see {self.log}"
         raise EmbeddedPostgresError(message)
 
     def _failure(self, what: str, said_before: int) -> EmbeddedPostgresError:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from tools.nhip import certificates, linkage, measuring, sending, serving, terminology, watching
+from tools.nhip import backups, certificates, linkage, measuring, sending, serving, terminology, watching
 from tools.nhip.context import Context
 
 _HELP = """The National Health Information Platform on this machine.
@@ -77,6 +77,9 @@ for command in (
     linkage.linkage,
     terminology.terminology,
     certificates.certificates,
+    backups.backup,
+    backups.restore,
+    backups.verify,
     serving.run,
     serving.supervise,
 ):

@@ -19,6 +19,8 @@ import psutil
 
 from libs.database.embedded import EmbeddedPostgres
 from libs.database.ports import free_port, is_port_free, reserve_port
+from tools.backup.configuration import configuration_of
+from tools.backup.repository import BackupError
 from tools.nhip import databases, health
 from tools.nhip.authority import Authority
 from tools.nhip.databases import DatabasesError
@@ -76,6 +78,7 @@ class Platform:
         self._lock: IO[bytes] | None = None
         self._stopping = threading.Event()
         self._database_keeper: threading.Thread | None = None
+        self._archiver: Keeper | None = None
         self.databases: databases.Server = (
             databases.External(database_url_template)
             if database_url_template
@@ -142,6 +145,11 @@ class Platform:
             for keeper in wave:
                 keeper.wait_until_stopped(deadline)
         self._keepers = {}
+        if self._archiver is not None:
+            # After the services, so that what they wrote last is archived too.
+            self._archiver.ask_to_stop()
+            self._archiver.wait_until_stopped(time.monotonic() + _DRAIN_SECONDS)
+            self._archiver = None
         self._report("services stopped")
         self._stopping.set()
         if self._database_keeper is not None:
@@ -219,6 +227,7 @@ class Platform:
         self._database_keeper = threading.Thread(target=self._keep_database, name="keeper of PostgreSQL", daemon=True)
         self._database_keeper.start()
         self._report("PostgreSQL accepts connections")
+        self._start_archiver()
         behind = databases.prepare(self.databases, self._services)
         if behind:
             self._report(f"migrating {', '.join(service.name for service in behind)}")
@@ -231,6 +240,24 @@ class Platform:
         self.wait_healthy()
         self._state.change(is_ready=True)
         self._report("every service is healthy")
+
+    def _start_archiver(self) -> None:
+        try:
+            configuration = configuration_of(self.home.path)
+        except BackupError as error:
+            raise PlatformError(str(error)) from error
+        if configuration is None or not isinstance(self.databases, databases.Embedded):
+            return
+        environment = {
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            "NHIP_BACKUP_HOME": str(self.home.path),
+            "NHIP_BACKUP_URL": self.databases.postgres.url("postgres"),
+        }
+        program = Program("archiver", "tools.backup.archiver", "archive", environment, self.home.log("archiver"))
+        self._archiver = Keeper(program, lambda *_, **__: None)
+        self._archiver.start()
+        self._report(f"the log is archived to {configuration.directory}")
 
     def _keep_database(self) -> None:
         """Starts PostgreSQL again when it was killed; it recovers from its log, and services connect anew."""

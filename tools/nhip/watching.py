@@ -14,7 +14,7 @@ from tools.nhip.home import Home
 from tools.nhip.services import SERVICES, Door
 from tools.nhip.state import PlatformState
 
-_LOGS = (*(service.name for service in SERVICES), "supervisor", "postgres")
+_LOGS = (*(service.name for service in SERVICES), "supervisor", "postgres", "archiver")
 _FOLLOW_SECONDS = 0.2
 
 
