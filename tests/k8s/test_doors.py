@@ -126,3 +126,18 @@ def test_helm_test_runs_the_probe_against_the_edge(capsys):
 def test_the_probe_may_be_left_out():
     assert not chart.of_kind("Pod", {"probe": {"enabled": False}})
     assert "probe" not in chart.of_kind("NetworkPolicy", {"probe": {"enabled": False}})
+
+
+def test_the_probe_goes_on_all_the_time_where_that_is_asked_for():
+    assert "probe" not in chart.of_kind("Deployment")
+    values = {"probe": {"everySeconds": 60}}
+    (container,) = chart.of_kind("Deployment", values)["probe"]["spec"]["template"]["spec"]["containers"]
+    module, *arguments = container["args"]
+    assert module == "tools.probe"
+    assert arguments[arguments.index("--every") + 1] == "60"
+    (port,) = container["ports"]
+    assert arguments[arguments.index("--metrics") + 1] == f"0.0.0.0:{port['containerPort']}"
+    (service,) = [one for name, one in chart.of_kind("Service", values).items() if name == "probe-metrics"]
+    assert service["spec"]["ports"][0]["targetPort"] == port["name"]
+    policy = chart.of_kind("NetworkPolicy", values)["probe"]["spec"]
+    assert [rule["ports"][0]["port"] for rule in policy["ingress"]] == ["metrics"]

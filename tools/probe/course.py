@@ -31,6 +31,10 @@ _FOUND_SECONDS: Final = 10.0
 _FOUND_AGAIN_SECONDS: Final = 0.1
 
 
+# What each step is called in metrics, in their order.
+STEPS: Final = ("services", "token", "enrol", "register", "read", "find", "again")
+
+
 @dataclass
 class Walk:
     """What one step leaves for the next."""

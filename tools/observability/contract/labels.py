@@ -16,6 +16,8 @@ from services.exchange.model import State as ImportState
 from services.identity.model import ConsentDecision
 from services.surveillance.diseases import packaged
 from services.surveillance.model import Status as CaseStatus
+from tools.probe.course import STEPS
+from tools.probe.watch import OUTCOMES, SAME
 
 FEEDS = frozenset({"access", "identity", "keys", "patient_index", "records"})
 
@@ -97,4 +99,6 @@ DIMENSION = Label(
 )
 STRATUM = Label("stratum", "a group of that dimension; nobody's own", pattern=r"|[\w.+-]{1,20}", at_most=40)
 BOUND = Label("bound", "the share, or an end of its interval of 95 %", frozenset({"share", "low", "high"}))
+PROBE_STEP = Label("step", "an invariant that the probe checks", frozenset({*STEPS, SAME}))
+PROBE_OUTCOME = Label("outcome", "whether it held", frozenset(OUTCOMES))
 REVIEW_STATE = Label("state", "whether somebody works on the pair", frozenset({"waiting", "assigned"}))

@@ -261,6 +261,15 @@ METRICS = (
         "Age of the oldest pair that waits for a decision.",
         ("patient_index",),
     ),
+    Metric(
+        "nhip_probe_checks_total",
+        Kind.COUNTER,
+        "Invariants that the probe checked, by outcome.",
+        ("probe",),
+        (of.PROBE_STEP, of.PROBE_OUTCOME),
+    ),
+    Metric("nhip_probe_walk_seconds", Kind.HISTOGRAM, "Time of a walk on which every invariant held.", ("probe",)),
+    Metric("nhip_probe_held_timestamp_seconds", Kind.GAUGE, "Unix time when every invariant last held.", ("probe",)),
 )
 
 _GENERATION = Label("generation", "of the collector", frozenset({"0", "1", "2"}))
