@@ -1,5 +1,7 @@
 """Page tokens are opaque, sound, and bound to their query."""
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,3 +34,14 @@ def test_a_token_of_another_query_or_key_is_refused():
         with pytest.raises(InvalidArgumentError) as refused:
             reader.read(token, *query)
         assert refused.value.reason == "PAGE_TOKEN_INVALID"
+
+
+@given(st.text(min_size=6, max_size=40))
+def test_nobody_reads_what_a_token_holds(place):
+    raw = base64.urlsafe_b64decode(tokens.write([place], "query") + "==")
+    assert place.encode() not in raw
+    assert len(tokens.write(["a"], "query")) == len(tokens.write(["ab"], "query"))
+
+
+def test_the_same_place_is_the_same_token():
+    assert tokens.write([1], "query") == tokens.write([1], "query") != tokens.write([2], "query")
