@@ -45,9 +45,8 @@ async def cancel(upstream: Upstream, request: Request, export_id: str) -> Reply:
 
 
 def _progress(export: exports_pb2.Export) -> str:
-    if not export.parts_total:
-        return "waiting to begin"
-    return f"{export.parts_done} of {export.parts_total} parts, {export.resources} resources"
+    # Parts are of what is stored, whoever may see it: how many there are is not told.
+    return f"{export.resources} resources so far" if export.parts_total else "waiting to begin"
 
 
 def _retry(export: exports_pb2.Export) -> int:
