@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 from libs.access.caller import Caller
 from libs.database.transactions import Reader
+from libs.errors import PermissionDeniedError
 from services.records.model import Stored
 from services.records.rules import errors
 from services.records.rules.queries import parse_query, simple_token
@@ -14,6 +15,16 @@ from services.records.store.reindexing import require_indexed
 
 # More than this a conditional deletion does not delete at once.
 MAX_MATCHES = 1000
+
+
+def require_seeing(caller: Caller, resource_type: str, where: str) -> None:
+    """Whether a condition is met tells of what it asks about: that is for who may read or search the type.
+
+    Raises PermissionDeniedError, reason SCOPE_MISSING.
+    """
+    if not searching.may_see(caller, resource_type):
+        message = f"{where}: a condition asks about {resource_type}, which the token grants neither to read nor to search"
+        raise PermissionDeniedError("SCOPE_MISSING", message)
 
 
 def condition_locks(resource_type: str, condition: str) -> list[str]:
@@ -26,10 +37,12 @@ async def find_existing(
 ) -> Stored | None:
     """The one resource that meets a condition; None for no condition, or none that meets it.
 
-    Raises FailedPreconditionError, reason MULTIPLE_MATCHES; InvalidArgumentError, reason SEARCH_INVALID.
+    Raises FailedPreconditionError, reason MULTIPLE_MATCHES; InvalidArgumentError, reason SEARCH_INVALID;
+    PermissionDeniedError, reason SCOPE_MISSING.
     """
     if not condition:
         return None
+    require_seeing(caller, resource_type, where)
     query = parse_query(resource_type, parse_condition(condition, where))
     query.count, query.inclusions, query.wants_matches = 2, [], True
     # What is not in the index yet must not be made a second time.
@@ -54,8 +67,10 @@ async def find_ids(
     """For each (type, query, place) the ids that match; those of one token, as most are, by one statement for all.
 
     Raises FailedPreconditionError, reason MULTIPLE_MATCHES, for more than one match, or with `many` for more than
-    MAX_MATCHES.
+    MAX_MATCHES; PermissionDeniedError, reason SCOPE_MISSING.
     """
+    for resource_type, _, where in wanted:
+        require_seeing(caller, resource_type, where)
     most = MAX_MATCHES if many else 1
     queries = [parse_query(resource_type, parse_condition(query, where)) for resource_type, query, where in wanted]
     await require_indexed(reader, sorted({one for query in queries for one in query.types}), set())

@@ -57,7 +57,9 @@ def _versioned(intent: Intent, current: Current | None, caller: Caller) -> Decis
     if seen is None and intent.operation is Operation.UPDATE and not intent.is_upsert:
         decision.error = errors.resource_unknown(intent.type, intent.place, is_refusal=current is not None)
     elif is_foreign:
-        decision.error = errors.organization_foreign(intent.place, intent.type)
+        # In the words in which a registration is refused of which nothing is filed yet: which of both it is, is not said.
+        is_registration = intent.operation is Operation.CREATE and intent.type == "Patient"
+        decision.error = errors.organization_foreign(intent.place, intent.type, "id" if is_registration else "")
     elif current is not None and not current.is_deleted and intent.operation is Operation.CREATE:
         decision.error = errors.resource_exists(intent.type, intent.place)
     elif current is not None and intent.if_match not in {0, current.version}:

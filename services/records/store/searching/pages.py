@@ -125,11 +125,11 @@ def build(
     builder = Builder(caller, seen_at, after.state if after is not None else None)
     plan = plan_of(query)
     lead = plan.lead if entries is None else plan.tried or plan.lead
-    keys = _keys(query, builder, plan.order)
     counts = query.wants_total and after is None
     total = _total(query, builder, plan) if counts else ""
     if not query.wants_matches:
-        return Built(total, builder.values, counts, len(keys), "count")
+        return Built(total, builder.values, counts, 0, "count")
+    keys = _keys(query, builder, plan.order)
     builder.looked_up = plan.looked_up
     # One row more than the page tells whether there is a next one.
     limit = builder.name(query.count + 1, "bigint")

@@ -218,6 +218,8 @@ async def filed_resources(
     reader: Reader, caller: Caller, seen_at: datetime, resource_type: str, url: str, version: str = ""
 ) -> list[Json]:
     """The resources of a type with this canonical URL that the caller may see, newest first."""
+    if not searching.may_see(caller, resource_type):
+        return []
     query = parse_query(resource_type, [("url", url)])
     query.count, query.inclusions = 20, []
     page = await searching.search(reader, caller, seen_at, query, None)

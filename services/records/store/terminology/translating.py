@@ -91,6 +91,8 @@ def within(lines: Iterable[Mapped], keys: Sequence[Key]) -> list[Mapped]:
 
 async def read_map(reader: Reader, caller: Caller, seen_at: datetime, resource_id: str) -> list[Mapped] | None:
     """The lines of a filed ConceptMap; None where there is none for the caller."""
+    if not searching.may_see(caller, "ConceptMap"):
+        return None
     found = await resources.read(reader, caller, seen_at, "ConceptMap", resource_id)
     if found is None or not found.is_visible or found.stored.operation is Operation.DELETE:
         return None
@@ -107,6 +109,8 @@ async def is_known(reader: Reader, caller: Caller, seen_at: datetime, map_url: s
 
 
 async def _all_filed(reader: Reader, caller: Caller, seen_at: datetime) -> list[dict[str, object]]:
+    if not searching.may_see(caller, "ConceptMap"):
+        return []
     query = parse_query("ConceptMap", [])
     query.count = MAX_MAPS
     page = await searching.search(reader, caller, seen_at, query, None)

@@ -20,7 +20,7 @@ from services.records.rules.terminology.composing import (
     words_of,
 )
 from services.records.rules.terminology.concepts import Concept, Selection, has_words
-from services.records.store import resources
+from services.records.store import resources, searching
 from services.records.store.terminology.systems import filed_resources, find_system, require_system
 
 # More than one answer holds; a larger set is asked with a filter.
@@ -63,6 +63,8 @@ class ValueSets:
 
     async def read(self, resource_id: str) -> Composition:
         """A filed value set by its id. Raises NotFoundError, reason VALUE_SET_UNKNOWN."""
+        if not searching.may_see(self._caller, "ValueSet"):
+            raise _unknown(resource_id)
         found = await resources.read(self._reader, self._caller, self._seen_at, "ValueSet", resource_id)
         if found is None or not found.is_visible or found.stored.operation is Operation.DELETE:
             raise _unknown(resource_id)
