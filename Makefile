@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-spark test-observability check journey bench bench-care bench-records bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation
+.PHONY: help run test test-spark test-noninterference test-observability check journey bench bench-care bench-records bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ test-spark: .venv/ready ## the batch on Spark, in an environment of its own with
 
 test-observability: .venv/ready .prometheus/ready ## rules, alerts, dashboards against a real Prometheus, from Debian's packages
 	@exec $(BIN)/python -m pytest tests/observability
+
+test-noninterference: .venv/ready ## the long run of what leaks nothing: make test-noninterference PAIRS=100000 SEED=1
+	@exec $(BIN)/python -m tests.noninterference --pairs $(or $(PAIRS),100000) --seed $(SEED)
 
 check: .venv/ready ## formatting, lints, types, import rules, contracts
 	$(BIN)/ruff check .

@@ -92,7 +92,7 @@ def database_url(postgres: EmbeddedPostgres) -> Iterator[DatabaseUrl]:
 
     def fresh(service: str) -> str:
         name = f"test_{service}_{ids.new_id().replace('-', '')}".lower()
-        postgres.create_database(name, template=_template(postgres, service))
+        postgres.create_database(name, template=template(postgres, service))
         made.append(name)
         return postgres.url(name)
 
@@ -101,8 +101,8 @@ def database_url(postgres: EmbeddedPostgres) -> Iterator[DatabaseUrl]:
         postgres.drop_database(name)
 
 
-def _template(postgres: EmbeddedPostgres, service: str) -> str:
-    """The database that the service's migrations made, once in a run."""
+def template(postgres: EmbeddedPostgres, service: str) -> str:
+    """The database that the service's migrations made, once in a run: to be copied, and left as it is."""
     name = f"template_{service}"
     made = _run_folder() / name
     with _exclusive(_run_folder() / f"{name}.lock"):
