@@ -23,7 +23,9 @@ def require_seeing(caller: Caller, resource_type: str, where: str) -> None:
     Raises PermissionDeniedError, reason SCOPE_MISSING.
     """
     if not searching.may_see(caller, resource_type):
-        message = f"{where}: a condition asks about {resource_type}, which the token grants neither to read nor to search"
+        message = (
+            f"{where}: a condition asks about {resource_type}, which the token grants neither to read nor to search"
+        )
         raise PermissionDeniedError("SCOPE_MISSING", message)
 
 

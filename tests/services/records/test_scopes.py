@@ -46,9 +46,10 @@ async def test_filed_value_sets_and_maps_are_for_who_may_read_them(stage: Stage,
     )
     token = stage.token(A, scopes=scopes)
     for choice in ({"url": SETS}, {"id": filed.id}):
-        assert await ask(stage, "Expand", pb.ExpandRequest(**choice), stage.token(A, scopes="user/ValueSet.r"))
+        request = pb.ExpandValueSetRequest(value_set=pb.ValueSetChoice(**choice))
+        assert await ask(stage, "ExpandValueSet", request, stage.token(A, scopes="user/ValueSet.r"))
         with pytest.raises(Refused) as refused:
-            await ask(stage, "Expand", pb.ExpandRequest(**choice), token)
+            await ask(stage, "ExpandValueSet", request, token)
         assert refused.value.reason == "VALUE_SET_UNKNOWN"
 
 
