@@ -24,6 +24,7 @@ from libs.runtime.settings import Settings, SettingsError
 from libs.runtime.telemetry import READY, start_logging, start_metrics, start_tracing, watch_loop
 from services.edge.app import Edge
 from services.edge.observing import AccessLog
+from services.edge.status.measured import Prometheus
 from services.edge.upstream import Upstream
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,8 @@ class Process:
     serving: asyncio.Task[None]
     # host:port as bound.
     address: str
+    # Asked by the status page; None where none is named.
+    prometheus: Prometheus | None = None
     # Follows the certificates; None where calls are plain.
     watching: asyncio.Task[None] | None = None
 
@@ -76,16 +79,20 @@ class Process:
             self.watching.cancel()
             await asyncio.gather(self.watching, return_exceptions=True)
         await self.upstream.close()
+        if self.prometheus is not None:
+            await self.prometheus.close()
         self.access_log.flush()
 
 
-async def start(settings: Settings, listen: str, access_log: AccessLog | None = None) -> Process:
+async def start(
+    settings: Settings, listen: str, access_log: AccessLog | None = None, prometheus: Prometheus | None = None
+) -> Process:
     """Starts the edge; it listens when this returns. Raises SettingsError, CertificateError, OSError."""
     certificates = Certificates(settings.certificates, settings.service) if settings.certificates else None
     bound = _bind(listen)
     upstream = Upstream.open(settings, certificates)
     lines = access_log or AccessLog()
-    edge = Edge(upstream, lines)
+    edge = Edge(upstream, lines, prometheus)
     config = uvicorn.Config(
         edge,
         http="httptools",
@@ -110,7 +117,7 @@ async def start(settings: Settings, listen: str, access_log: AccessLog | None = 
     host, port = bound.getsockname()[:2]
     READY.set(1)
     watching = asyncio.create_task(certificates.watch()) if certificates else None
-    return Process(settings, edge, upstream, lines, server, serving, f"{host}:{port}", watching)
+    return Process(settings, edge, upstream, lines, server, serving, f"{host}:{port}", prometheus, watching)
 
 
 def _bind(listen: str) -> socket.socket:
@@ -128,7 +135,17 @@ def _bind(listen: str) -> socket.socket:
     return bound
 
 
-async def _serve(settings: Settings, listen: str) -> None:
+def _prometheus(environment: Mapping[str, str]) -> Prometheus | None:
+    url = environment.get("NHIP_PROMETHEUS_URL", "")
+    if not url:
+        return None
+    try:
+        return Prometheus(url, environment.get("NHIP_PROMETHEUS_NAMESPACE", ""))
+    except ValueError as error:
+        raise SettingsError(f"NHIP_PROMETHEUS_URL: {error}") from error
+
+
+async def _serve(settings: Settings, listen: str, prometheus: Prometheus | None) -> None:
     start_logging(settings.service, settings.log_level)
     tracing = start_tracing(settings.service, settings.instance)
     metrics = start_metrics(settings.metrics_listen)
@@ -136,7 +153,7 @@ async def _serve(settings: Settings, listen: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    process = await start(settings, listen)
+    process = await start(settings, listen, prometheus=prometheus)
     log.info("serving HTTP at %s, metrics at %s", process.address, metrics)
     lag = asyncio.create_task(watch_loop())
     await stopping.wait()
@@ -157,7 +174,8 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         return 2
     try:
         settings = Settings.read("edge", environment)
-        uvloop.run(_serve(settings, environment.get("NHIP_EDGE_LISTEN", DEFAULT_LISTEN)))
+        listen = environment.get("NHIP_EDGE_LISTEN", DEFAULT_LISTEN)
+        uvloop.run(_serve(settings, listen, _prometheus(environment)))
     except (SettingsError, CertificateError) as error:
         sys.stderr.write(f"edge: {error}\n")
         return 1

@@ -18,6 +18,8 @@ from services.edge.openapi.document import openapi_document, scopes_of
 from services.edge.pages import page
 from services.edge.problems import problem
 from services.edge.routes import Router, routes_of
+from services.edge.status.measured import Prometheus
+from services.edge.status.service import Status
 from services.edge.transcode import Transcoder
 from services.edge.upstream import SERVICES, Upstream, served_by
 
@@ -30,11 +32,12 @@ Handler = Callable[[Request], Awaitable[Reply]]
 class Edge:
     """The whole edge over its upstream."""
 
-    def __init__(self, upstream: Upstream, access_log: AccessLog) -> None:
-        """Raises RouteError when a proto declares a route that cannot be served."""
+    def __init__(self, upstream: Upstream, access_log: AccessLog, prometheus: Prometheus | None = None) -> None:
+        """`prometheus` tells the status page what was measured. Raises RouteError for a route that cannot be served."""
         routes = routes_of(one for name in SERVICES for one in served_by(name))
         self.health = Health(dict(upstream.channels))
         self._upstream = upstream
+        status = Status(self.health, prometheus)
         self._transcoder = Transcoder(Router(routes), upstream)
         self._fhir = Fhir(upstream)
         self._access_log = access_log
@@ -48,6 +51,7 @@ class Edge:
             FHIR + SMART: ("GET", self._smart),
             "/openapi.json": ("GET", self._describe),
             "/metrics": ("GET", _metrics),
+            "/status": ("GET", status.answer),
             "/healthz": ("GET", lambda _: self.health.healthz()),
             "/readyz": ("GET", lambda _: self.health.readyz()),
         }

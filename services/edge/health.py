@@ -28,7 +28,7 @@ class Health:
 
     async def healthz(self) -> Reply:
         """200 while the edge itself is up, with what each service says: a service that is down does not restart us."""
-        return self._reply(200, await self._services())
+        return self._reply(200, await self.services())
 
     async def readyz(self) -> Reply:
         """200 while requests should be sent here: not once draining has begun."""
@@ -40,7 +40,8 @@ class Health:
             document["services"] = services
         return Reply(status, orjson.dumps(document), b"application/json", [(b"cache-control", b"no-store")])
 
-    async def _services(self) -> dict[str, str]:
+    async def services(self) -> dict[str, str]:
+        """Each service's state: grpc.health.v1's, or the code of the failure to ask."""
         async with self._asking:
             if time.monotonic() - self._asked_at >= KEEP_SECONDS:
                 said = await asyncio.gather(*(self._ask(stub) for stub in self._stubs.values()))

@@ -18,6 +18,7 @@ from libs.runtime.interceptors.errors import to_status
 from libs.runtime.policy import Method, methods_of
 from services.edge.app import Edge
 from services.edge.observing import AccessLog
+from services.edge.status.measured import Prometheus
 from services.edge.upstream import SERVICES, Upstream, served_by
 
 Answer = Message | NhipError | Callable[[Any], Message]
@@ -150,14 +151,16 @@ class Surface:
 
 
 @asynccontextmanager
-async def surface(platform: Platform) -> AsyncIterator[Surface]:
+async def surface(platform: Platform, prometheus: Prometheus | None = None) -> AsyncIterator[Surface]:
     """The whole edge in process, without a socket of its own."""
     channel = open_channel(platform.address, *SERVICES.values())
     lines = Lines()
     log = AccessLog(lines)  # type: ignore[arg-type]  # the two methods that are called
-    edge = Edge(Upstream(dict.fromkeys(SERVICES, channel)), log)
+    edge = Edge(Upstream(dict.fromkeys(SERVICES, channel)), log, prometheus)
     transport = httpx.ASGITransport(app=edge, raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://edge.test", timeout=20) as client:
         yield Surface(edge, platform, client, lines, log)
     log.flush()
     await channel.close()
+    if prometheus is not None:
+        await prometheus.close()
