@@ -25,6 +25,7 @@ EVERYTHING = {
     "image": {"digest": "sha256:" + "0" * 64},
     "imagePullSecrets": [{"name": "registry"}],
     "fhirPolicy": ["updates-create", "enforces-profiles"],
+    "importSources": ["https://files.example.org"],
     "telemetry": {"otlpEndpoint": "http://collector.monitoring:4317"},
     "status": {"prometheusUrl": "http://prometheus.monitoring:9090"},
     "databases": {"sslMode": "verify-full", "caSecret": {"name": "database-ca"}},
