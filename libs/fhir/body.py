@@ -1,7 +1,7 @@
 """Resource bodies: JSON bytes ⇄ dictionaries, strictly, and without loss of a decimal's precision.
 
-The parser of the standard library is used for reading, since it tells of duplicate keys and hands over the text of
-numbers; orjson for writing.
+The parser of the standard library is used for reading what is not read safely by a faster one, since it tells of duplicate
+keys and hands over the text of numbers; orjson for writing.
 """
 
 import json
@@ -20,6 +20,8 @@ MAX_BYTES: Final = 16 << 20
 MAX_STRING: Final = 1 << 20
 _EXACT_DIGITS: Final = 15
 _LONGEST_NUMBER: Final = 40
+# More digits than every reader gives back.
+_LONG_NUMBER = re.compile(rb"[0-9]{16}")
 _BRACKETS = re.compile(rb"[{\[]")
 
 
@@ -64,7 +66,9 @@ def parse_any(raw: bytes) -> Any:
     # Strings may hold brackets too, so that the quick count only ever errs towards the exact one.
     is_deep = len(_BRACKETS.findall(raw)) > MAX_DEPTH
     try:
-        value = _DECODER.decode(raw.decode("utf-8-sig"))
+        value = read_exactly(raw)
+        if value is None:
+            value = _DECODER.decode(raw.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise BodyError(Issue("", STRUCTURE, "the body is not UTF-8")) from None
     except RecursionError:
@@ -77,6 +81,36 @@ def parse_any(raw: bytes) -> Any:
     if b"\\u" in raw and not _is_plain(value):
         raise BodyError(Issue("", VALUE_OF_TEXT, "a string holds a character that Unicode or FHIR excludes"))
     return value
+
+
+def read_exactly(raw: bytes) -> Any:
+    """The value as orjson reads it, where that is all that the bytes say; None where it may not be, or they are no JSON."""
+    if b"\n" in raw or _LONG_NUMBER.search(raw) is not None:
+        return None
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        # Another reader says what is wrong, in words that stay.
+        return None
+    return value if says_all(value, raw) else None
+
+
+def says_all(value: Any, raw: bytes) -> bool:
+    """True if the value, written again, is what it was read from.
+
+    Then no key stood twice, and each number is given back as it was written. Blanks after commas and colons are passed over:
+    they are dropped from both, within texts too, which makes nothing the same that has other members.
+    """
+    try:
+        written = orjson.dumps(value)
+    except (TypeError, ValueError):
+        # A number that orjson does not write.
+        return False
+    return written == raw or _tight(written) == _tight(raw)
+
+
+def _tight(raw: bytes) -> bytes:
+    return raw.replace(b": ", b":").replace(b", ", b",")
 
 
 def dump(value: Any) -> bytes:

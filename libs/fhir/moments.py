@@ -1,8 +1,7 @@
 """FHIR's dates as spans of time: 2024-03 is a month, 2024-03-01T08:30 a minute; a date without a zone is a Thai one."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from libs.clock import BANGKOK
 from libs.fhir.primitives import TESTS
@@ -14,8 +13,7 @@ _YEAR, _MONTH, _DAY, _MINUTE, _SECOND = 4, 7, 10, 16, 19
 _DECEMBER = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """From `low` up to, and without, `high`; both UTC."""
 
     low: datetime

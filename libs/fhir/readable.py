@@ -1,7 +1,8 @@
 """What a person reads of a resource: its narrative, and all words in it."""
 
+import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -94,19 +95,30 @@ _UNREAD_ENDINGS = (
 )
 
 
-def readable(value: Mapping[str, Any]) -> Iterator[str]:
+def readable(value: Mapping[str, Any]) -> list[str]:
     """Every text of a resource that a reader would read, in its order."""
+    found: list[str] = []
+    _read(value, found)
+    return found
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_unread(key: str) -> bool:
+    return key in _UNREAD or key.endswith(_UNREAD_ENDINGS)
+
+
+def _read(value: Mapping[str, Any], found: list[str]) -> None:
     for key, child in value.items():
         kind = type(child)
         if kind is dict:
             if key not in {"meta", "identifier"}:
-                yield from readable(child)
+                _read(child, found)
         elif kind is list:
             if key != "identifier":
                 for one in child:
                     if type(one) is dict:
-                        yield from readable(one)
+                        _read(one, found)
                     elif type(one) is str and key not in _UNREAD:
-                        yield one
-        elif kind is str and key not in _UNREAD and not key.endswith(_UNREAD_ENDINGS):
-            yield _plain(child) if key == "div" else child
+                        found.append(one)
+        elif kind is str and not _is_unread(key):
+            found.append(_plain(child) if key == "div" else child)

@@ -72,18 +72,21 @@ def rewrite(body: Any, replace: Callable[[str, str], str]) -> None:
         holder["reference"] = replace(expression, holder["reference"])
 
 
-def _holders(value: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    if type(value) is dict:
-        if type(value.get("reference")) is str:
-            yield path, value
-        for key, child in value.items():
-            if type(child) is dict:
-                yield from _holders(child, f"{path}.{key}" if path else key)
-            elif type(child) is list:
-                yield from _listed(child, f"{path}.{key}" if path else key)
+def _holders(body: Any, path: str) -> list[tuple[str, dict[str, Any]]]:
+    """Every object with a reference, with its expression, in their order."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    if type(body) is dict:
+        _collect(body, path, found)
+    return found
 
 
-def _listed(values: list[Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for index, child in enumerate(values):
+def _collect(value: dict[str, Any], path: str, found: list[tuple[str, dict[str, Any]]]) -> None:
+    if type(value.get("reference")) is str:
+        found.append((path, value))
+    for key, child in value.items():
         if type(child) is dict:
-            yield from _holders(child, f"{path}[{index}]")
+            _collect(child, f"{path}.{key}" if path else key, found)
+        elif type(child) is list:
+            for index, one in enumerate(child):
+                if type(one) is dict:
+                    _collect(one, f"{path}.{key}[{index}]" if path else f"{key}[{index}]", found)

@@ -3,23 +3,20 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, NamedTuple, TypeGuard
 
 # What stands for no bound.
 INFINITY: Final = math.inf
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A code with its system; the system is empty where none is stated."""
 
     system: str
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """A number, a quantity or a range, from `low` to `high`; of a place on earth its latitude and its longitude."""
 
     path: str

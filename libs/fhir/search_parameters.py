@@ -67,7 +67,12 @@ class SearchParameter:
     @property
     def paths(self) -> tuple[str, ...]:
         """The paths that the parameter looks at, each once."""
-        return tuple(dict.fromkeys(walk.path for walk in self.walks))
+        return _paths_of(self.walks)
+
+
+@functools.cache
+def _paths_of(walks: tuple[Walk, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(walk.path for walk in walks))
 
 
 @functools.cache

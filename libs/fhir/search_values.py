@@ -97,10 +97,36 @@ def _anywhere(walk: Walk) -> Walk:
     return Walk(steps, walk.type, walk.value_set)
 
 
+@dataclass(frozen=True, slots=True)
+class _Pairing:
+    """A base of a composite, and what is together there, with what need not be worked out for each resource."""
+
+    parameter: SearchParameter
+    base: Walk
+    # JSON names of which one must stand in the resource, or there is no pair.
+    needed: frozenset[str]
+    # For each walk of the second part, the path of the number; and the path of the pair.
+    number_paths: tuple[str, ...]
+    path: str
+
+
 @functools.cache
-def _composites(resource_type: str) -> tuple[SearchParameter, ...]:
+def _pairings(resource_type: str) -> tuple[_Pairing, ...]:
     known = parameters_of(resource_type).values()
-    return tuple(sorted((one for one in known if one.kind == "composite"), key=lambda one: one.name))
+    composites = sorted((one for one in known if one.kind == "composite"), key=lambda one: one.name)
+    return tuple(_pairing(one, base) for one in composites for base in one.walks if _is_together(one, base))
+
+
+def _is_together(parameter: SearchParameter, base: Walk) -> bool:
+    """False where the base is the resource: it has one root, so that its parts are together wherever they stand."""
+    return bool(base.steps) or parameter.parts[1].kind in {"quantity", "number"}
+
+
+def _pairing(parameter: SearchParameter, base: Walk) -> _Pairing:
+    walks = parameter.parts[1].walks
+    first = {base.steps[0].key} if base.steps else {walk.steps[0].key for walk in walks}
+    paths = tuple(f"{base.path}.{walk.path}" if base.path else walk.path for walk in walks)
+    return _Pairing(parameter, base, frozenset(first), paths, pair_path(base, parameter))
 
 
 @functools.cache
@@ -121,8 +147,9 @@ def values_of(resource: Mapping[str, Any], resource_type: str) -> Values:
         found = [value for walk in parameter.walks for value in walk.values(body)]
         token = Token("", "true" if any(value is not False for value in found) else "false")
         values.tokens.update((path, token) for path in parameter.paths)
-    for parameter in _composites(resource_type):
-        _pair(body, parameter, values)
+    for pairing in _pairings(resource_type):
+        if not pairing.needed.isdisjoint(body):
+            _pair(body, pairing, values)
     values.narrative = narrative_of(body)
     values.content = "\n".join(dict.fromkeys(readable(body)))
     return values
@@ -191,37 +218,30 @@ def pair_path(base: Walk, parameter: SearchParameter) -> str:
     return f"{base.path}:{'$'.join('|'.join(walk.path for walk in part.walks) for part in parameter.parts)}"
 
 
-def _pair(body: dict[str, Any], parameter: SearchParameter, values: Values) -> None:
-    first, *others = parameter.parts
-    for base in parameter.walks:
-        if not base.steps and others[0].kind not in {"quantity", "number"}:
-            # One resource has one root: its parts are together wherever they stand.
+def _pair(body: dict[str, Any], pairing: _Pairing, values: Values) -> None:
+    first, *others = pairing.parameter.parts
+    for element in pairing.base.values(body):
+        tokens = tuple(
+            token
+            for walk in first.walks
+            for value in walk.values(body if first.is_of_resource else element)
+            for token in tokens_of(value, walk)
+        )
+        if len(others) > 1:
+            low, high = (next(iter(part.walks[0].values(element)), None) for part in others)
+            if is_number(low) and is_number(high):
+                values.numbers.add(Number(pairing.path, float(low), float(high), about=tokens))
             continue
-        for element in base.values(body):
-            tokens = tuple(
-                token
-                for walk in first.walks
-                for value in walk.values(body if first.is_of_resource else element)
-                for token in tokens_of(value, walk)
-            )
-            if len(others) > 1:
-                low, high = (next(iter(part.walks[0].values(element)), None) for part in others)
-                if is_number(low) and is_number(high):
-                    values.numbers.add(Number(pair_path(base, parameter), float(low), float(high), about=tokens))
-                continue
-            for walk in others[0].walks:
-                for value in walk.values(element):
-                    if others[0].kind in {"quantity", "number"}:
-                        path = f"{base.path}.{walk.path}" if base.path else walk.path
-                        number = number_of(value, path, walk.type, tokens)
-                        if number is not None:
-                            values.numbers.add(number)
-                    else:
-                        seconds = (
-                            tokens_of(value, walk) if others[0].kind == "token" else map(_untyped, references_of(value))
-                        )
-                        path = pair_path(base, parameter)
-                        values.pairs.update((path, token, second) for second in seconds for token in tokens)
+        kind = others[0].kind
+        for walk, path in zip(others[0].walks, pairing.number_paths, strict=True):
+            for value in walk.values(element):
+                if kind in {"quantity", "number"}:
+                    number = number_of(value, path, walk.type, tokens)
+                    if number is not None:
+                        values.numbers.add(number)
+                else:
+                    seconds = tokens_of(value, walk) if kind == "token" else map(_untyped, references_of(value))
+                    values.pairs.update((pairing.path, token, second) for second in seconds for token in tokens)
 
 
 def _untyped(text: str) -> Token:
@@ -258,6 +278,7 @@ def _token_texts(value: Mapping[str, Any], type_name: str) -> Iterator[str]:
         yield value["type"]["text"]
 
 
+@functools.lru_cache(maxsize=4096)
 def _implied_system(value_set: str, code: str) -> str:
     """The system of a bare code, from the value set that it must be of."""
     systems = definitions().value_sets[value_set]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from libs.errors import FieldViolation, InvalidArgumentError
+from libs.fhir.body import read_exactly
 
 # Above this, parsing takes longer than other requests should wait (about 10 ms).
 LARGE_BYTES = 1 << 20
@@ -71,7 +72,9 @@ def parse_text(text: str) -> Any:
 
 def parse(body: bytes) -> Any:
     """The value of a JSON document. Raises InvalidArgumentError, reasons JSON_MALFORMED, JSON_DUPLICATE_KEY."""
-    return parse_text(decode_text(body))
+    # An escape may stand for what is refused.
+    value = None if b"\\u" in body else read_exactly(body)
+    return parse_text(decode_text(body)) if value is None else value
 
 
 async def parse_aside(body: bytes) -> Any:

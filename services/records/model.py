@@ -186,6 +186,10 @@ class Intent:
         return f"{self.type}/{self.id}"
 
 
+_WRITING = frozenset({Outcome.CREATED, Outcome.UPDATED, Outcome.DELETED})
+_OPERATION_BY_OUTCOME = {Outcome.UPDATED: Operation.UPDATE, Outcome.DELETED: Operation.DELETE}
+
+
 @dataclass(slots=True)
 class Decision:
     """What becomes of an intent."""
@@ -205,13 +209,12 @@ class Decision:
     @property
     def writes(self) -> bool:
         """True if a new version is made."""
-        return self.error is None and self.outcome in {Outcome.CREATED, Outcome.UPDATED, Outcome.DELETED}
+        return self.error is None and self.outcome in _WRITING
 
     @property
     def outcome_operation(self) -> Operation:
         """What the new version says of how it was made; one that brings a deleted resource back is made anew."""
-        by_outcome = {Outcome.UPDATED: Operation.UPDATE, Outcome.DELETED: Operation.DELETE}
-        return by_outcome.get(self.outcome, Operation.CREATE)
+        return _OPERATION_BY_OUTCOME.get(self.outcome, Operation.CREATE)
 
     @property
     def version(self) -> int:

@@ -2,13 +2,18 @@
 
 import base64
 import binascii
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
+
 from libs.errors import FieldViolation, InvalidArgumentError
+from libs.fhir.body import says_all
 from services.edge import soundjson
 from services.edge.asgi import Request
 from services.edge.fhir.interaction import base_url, parse_etag
@@ -60,26 +65,39 @@ class _Reader:
         self._base = base
 
     def entry(self, text: str, at: int, index: int) -> Entry:
-        place = f"Bundle.entry[{index}]"
+        """The entry that begins in the text there."""
         if text[at] != "{":
-            raise _EntryError(place, "ENTRY_MALFORMED", "an entry is an object")
-        resource, body, full_url, request = None, "", "", None
+            raise _EntryError(f"Bundle.entry[{index}]", "ENTRY_MALFORMED", "an entry is an object")
+        told: dict[str, Any] = {}
+        body = ""
         for name, value, begin, end in soundjson.members(text, at):
+            told[name] = value
             if name == "resource":
-                resource, body = value, text[begin:end]
-            elif name == "fullUrl":
-                full_url = value
-            elif name == "request":
-                request = value
+                body = text[begin:end]
+        return self._made(index, told, body.encode)
+
+    def written(self, told: Any, index: int) -> Entry:
+        """The entry of a document that says all that its text says."""
+        if not isinstance(told, dict):
+            raise _EntryError(f"Bundle.entry[{index}]", "ENTRY_MALFORMED", "an entry is an object")
+        return self._made(index, told, lambda: orjson.dumps(told["resource"]))
+
+    def _made(self, index: int, told: dict[str, Any], body: Callable[[], bytes]) -> Entry:
+        """`body` tells the resource's bytes, of an entry that has one."""
+        place = f"Bundle.entry[{index}]"
+        full_url, request, resource = told.get("fullUrl", ""), told.get("request"), told.get("resource")
         if not isinstance(request, dict):
             raise _EntryError(f"{place}.request", "REQUEST_MISSING", "each entry says what to do")
         if not isinstance(full_url, str):
             raise _EntryError(f"{place}.fullUrl", "ENTRY_MALFORMED", "a URI belongs here")
         method, url = _what(request, place)
+        sent = b""
         if method not in _WITH_RESOURCE:
-            resource, body = None, ""
+            resource = None
         elif not isinstance(resource, dict):
             raise _EntryError(f"{place}.resource", "RESOURCE_MISSING", f"{method} comes with a resource")
+        else:
+            sent = _patch_in(resource, body(), place) if method == "PATCH" else body()
         held = self._string(request, "ifMatch", place)
         return Entry(
             index=index,
@@ -87,7 +105,7 @@ class _Reader:
             method=method,
             url=self._relative(url),
             resource=resource,
-            body=_patch_in(resource, body, place) if method == "PATCH" and resource else body.encode(),
+            body=sent,
             if_none_exist=query_in(self._string(request, "ifNoneExist", place)),
             if_match=parse_etag(held, f"{place}.request.ifMatch") if held else 0,
             if_none_match=self._string(request, "ifNoneMatch", place),
@@ -115,11 +133,11 @@ def _what(request: dict[str, Any], place: str) -> tuple[str, str]:
     return method, url
 
 
-def _patch_in(resource: dict[str, Any], text: str, place: str) -> bytes:
+def _patch_in(resource: dict[str, Any], body: bytes, place: str) -> bytes:
     """Parameters as they were written, or the JSON Patch within a Binary (https://hl7.org/fhir/R4/http.html#jsonpatch)."""
     kind = resource.get("resourceType")
     if kind == "Parameters":
-        return text.encode()
+        return body
     if kind == "Binary" and str(resource.get("contentType", "")).partition(";")[0] == JSON_PATCH:
         try:
             return base64.b64decode(str(resource.get("data", "")), validate=True)
@@ -148,19 +166,28 @@ def entries_of(request: Request, body: bytes, document: dict[str, Any]) -> list[
     if not listed:
         return []
     reader = _Reader(base_url(request))
-    text = soundjson.decode_text(body)
     found: list[Entry] = []
     violations: list[FieldViolation] = []
-    for name, _, begin, _ in soundjson.members(text, soundjson.first(text)):
-        if name == "entry":
-            for index, at in enumerate(soundjson.elements(text, begin)):
-                try:
-                    found.append(reader.entry(text, at, index))
-                except InvalidArgumentError as error:
-                    violations.extend(error.fields)
+    for index, read in enumerate(_readings(reader, body, document)):
+        try:
+            found.append(read(index))
+        except InvalidArgumentError as error:
+            violations.extend(error.fields)
     if violations:
         first = violations[0]
         raise InvalidArgumentError(
             "BUNDLE_INVALID", f"{first.field}: {first.description}", fields=violations[:MAX_VIOLATIONS]
         )
     return found
+
+
+def _readings(reader: _Reader, body: bytes, document: dict[str, Any]) -> Iterator[Callable[[int], Entry]]:
+    """For each entry, what reads it by its number."""
+    if says_all(document, body):
+        yield from (partial(reader.written, told) for told in document["entry"])
+        return
+    # Read anew from the text: a resource goes on byte by byte as it came.
+    text = soundjson.decode_text(body)
+    for name, _, begin, _ in soundjson.members(text, soundjson.first(text)):
+        if name == "entry":
+            yield from (partial(reader.entry, text, at) for at in soundjson.elements(text, begin))

@@ -92,6 +92,10 @@ def unit_keys(system: str, code: str, unit: str) -> Iterator[int]:
 def texts_of(text: str) -> Iterator[str]:
     """A text as the dictionary holds it, in one piece or several."""
     plain = normalized(text).replace("\x00", "")
+    if len(plain) <= MAX_TEXT:
+        if plain:
+            yield plain
+        return
     for number in range(MAX_TEXTS):
         start = number * (MAX_TEXT - OVERLAP)
         if plain[start + (OVERLAP if number else 0) :]:
@@ -147,7 +151,7 @@ def entries_of(body: Json, resource_type: str, source: str = "") -> IndexEntries
             for right in pair_forms(second):
                 found.add(path, PAIR, left, right)
     _add_texts(found, values)
-    principal = frozenset(parameters_of(resource_type)[name].paths) if (name := principal_date(resource_type)) else ()
+    principal = _paths_of(resource_type, principal_date(resource_type))
     spans = [span for path, span in values.dates if path in principal]
     span = Span(min(one.low for one in spans), max(one.high for one in spans)) if spans else _NOWHERE
     return IndexEntries(
@@ -163,6 +167,12 @@ def entries_of(body: Json, resource_type: str, source: str = "") -> IndexEntries
         occurred_from=span.low,
         occurred_to=span.high,
     )
+
+
+@lru_cache(maxsize=1024)
+def _paths_of(resource_type: str, name: str) -> frozenset[str]:
+    """The paths of a parameter; none for no parameter."""
+    return frozenset(parameters_of(resource_type)[name].paths) if name else frozenset()
 
 
 def _add_texts(found: _Entries, values: Values) -> None:
@@ -211,8 +221,5 @@ def _number_entries(resource_type: str, number: Number) -> Iterator[NumberEntry]
 
 
 def _orders(resource_type: str, values: Values) -> set[int]:
-    name = principal_code(resource_type)
-    if not name:
-        return set()
-    paths = frozenset(parameters_of(resource_type)[name].paths)
+    paths = _paths_of(resource_type, principal_code(resource_type))
     return {token(resource_type, path, ANY_SYSTEM, one.code) for path, one in values.tokens if path in paths}

@@ -6,7 +6,6 @@ of categories (three characters).
 """
 
 import functools
-from collections.abc import Iterator
 from importlib import resources
 from typing import Any
 
@@ -47,19 +46,18 @@ def sensitivity_of(body: Json) -> Sensitivity:
         code, system = label.get("code"), label.get("system")
         if (system == ACT_CODE and code in _POLICIES) or (system == CONFIDENTIALITY and code in _RESTRICTED):
             return Sensitivity.SENSITIVE
-    if any(is_sensitive_code(code) for code in _icd_codes(body)):
-        return Sensitivity.SENSITIVE
-    return Sensitivity.GENERAL
+    return Sensitivity.SENSITIVE if _has_sensitive_code(body) else Sensitivity.GENERAL
 
 
-def _icd_codes(value: Any) -> Iterator[str]:
-    if type(value) is dict:
-        if value.get("system") in _ICD and type(value.get("code")) is str:
-            yield value["code"]
-        for child in value.values():
-            if type(child) is dict or type(child) is list:
-                yield from _icd_codes(child)
-    else:
-        for child in value:
-            if type(child) is dict or type(child) is list:
-                yield from _icd_codes(child)
+def _has_sensitive_code(value: dict[str, Any]) -> bool:
+    if value.get("system") in _ICD and type(value.get("code")) is str and is_sensitive_code(value["code"]):
+        return True
+    for child in value.values():
+        if type(child) is dict:
+            if _has_sensitive_code(child):
+                return True
+        elif type(child) is list:
+            for one in child:
+                if type(one) is dict and _has_sensitive_code(one):
+                    return True
+    return False

@@ -1,10 +1,12 @@
 """Bodies: read strictly, written without loss."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.fhir.body import MAX_DEPTH, BodyError, canonical, dump, parse
+from libs.fhir.body import MAX_DEPTH, BodyError, canonical, dump, parse, read_exactly
 
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=9)
 json_values = st.recursive(
@@ -56,3 +58,39 @@ def test_depth_is_counted_and_brackets_in_strings_are_not():
     deep = b'{"a":' + b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1) + b"}"
     assert parse(deep)
     assert parse(b'{"a":"' + b"[" * 500 + b'"}')
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a":1,"b":"x: y, z"}',
+        b'{"a": 1, "b": [1.5, true, null]}',
+        '{"a":"ไทย"}'.encode(),
+        b'{"a":123456789012345}',
+    ],
+)
+def test_what_says_all_that_its_bytes_say_is_read_at_once(raw):
+    assert read_exactly(raw) == json.loads(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a":1,"a":1}',
+        b'{"a": 1, "a": 1}',
+        b'{"a":{"b":1,"b":2}}',
+        b'{"\\u0061":1,"a":2}',
+        b'{"a":1.00}',
+        b'{"a":1E5}',
+        b'{"a":-0}',
+        b'{"a":12345678901234567}',
+        b'{"a":1 ,"b":2}',
+        b'{"a":\n1}',
+        b'{"a":"\\u0e01"}',
+        b'{"a":1',
+        b"",
+        b"\xff",
+    ],
+)
+def test_what_may_say_more_is_left_to_the_careful_reader(raw):
+    assert read_exactly(raw) is None
