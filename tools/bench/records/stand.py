@@ -1,8 +1,10 @@
 """The platform under load: a hospital, its program, and people with a few resources each, filed by the import's own way."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from http import HTTPStatus
 from io import StringIO
 from typing import Any, Final
 
@@ -32,6 +34,9 @@ OBSERVATIONS: Final = 2
 BATCH, CALLS = 500, 3
 _SEED, _NEWCOMERS = 11, 10_000_000
 _IMPORTER: Final = "bench-import"
+_BULK: Final = "bench-bulk"
+# So often an import is asked how it goes.
+_LOOK_SECONDS: Final = 0.25
 _FAMILIES: Final = ("ใจดี", "สุขสันต์", "ทองคำ", "แสงจันทร์", "ศรีสุข", "บุญมา", "พรหมมา", "แก้วใส")
 _GIVEN: Final = ("สมชาย", "สมหญิง", "มานี", "ปิติ", "ชูใจ", "วีระ", "ดวงแก้ว", "กมล", "อรุณ")
 Json = dict[str, Any]
@@ -39,11 +44,12 @@ Json = dict[str, Any]
 
 @dataclass
 class Stand:
-    """The platform, tokens of a program for treatment and of an importer, and how many people there are."""
+    """The platform, tokens of a program for treatment and of importers, and how many people there are."""
 
     platform: Platform
     token: str
     import_token: str
+    bulk_token: str
     # People whom nobody knows yet.
     newcomers: Iterator[Person]
     people: int = 0
@@ -76,23 +82,49 @@ class Stand:
         """Files resources by the import's RPC, as exchange does; resources per second."""
         return uvloop.run(_file(self, resources))
 
+    def import_lines(self, resources: Sequence[Json]) -> float:
+        """Imports resources by `$import` at the edge, as an upload, until the last is stored; resources per second.
+
+        Raises RuntimeError where one of them is not created.
+        """
+        lines = b"".join(orjson.dumps(one) + b"\n" for one in resources)
+        headers = {
+            "authorization": f"Bearer {self.bulk_token}",
+            "content-type": "application/fhir+ndjson",
+            "prefer": "respond-async",
+        }
+        with httpx.Client(headers=headers, timeout=60, trust_env=False) as client:
+            begun = time.perf_counter()
+            answer = client.post(f"{self.platform.edge_url}/fhir/R4/$import", content=lines).raise_for_status()
+            status = answer.headers["content-location"]
+            while (answer := client.get(status)).status_code == HTTPStatus.ACCEPTED:
+                time.sleep(_LOOK_SECONDS)
+            seconds = time.perf_counter() - begun
+        told = answer.raise_for_status().json()
+        if told["error"] or told["output"][0]["count"] != len(resources):
+            raise RuntimeError(f"the import was not taken whole: {told}")
+        return len(resources) / seconds
+
 
 def open_stand(platform: Platform) -> Stand:
     """Enrols a hospital and its programs."""
     sample = Sample(platform, 60, 1, Console(file=StringIO()))
     sample.write()
     sample.enrol()
-    importer = platform.home.client(_IMPORTER)
+    tokens = []
     with EdgeClient(platform.edge_url, platform.bootstrap_client, purpose="PURPOSE_OF_USE_OPERATIONS") as edge:
-        client = {"clientId": _IMPORTER, "organizationId": FACILITY, "name": "Bench", "scopes": ["records.import"]}
-        edge.post("/v1/clients", {"client": client, "clientSecret": importer.client_secret})
+        for name, scope in ((_IMPORTER, "records.import"), (_BULK, "system/*.cu")):
+            secret = platform.home.client(name).client_secret
+            client = {"clientId": name, "organizationId": FACILITY, "name": "Bench", "scopes": [scope]}
+            edge.post("/v1/clients", {"client": client, "clientSecret": secret})
+            tokens.append(_token(platform, program_login(name, secret, "PURPOSE_OF_USE_OPERATIONS")))
     program = platform.home.client(f"facility-{FACILITY}")
     login = program_login(program.client_id, program.client_secret, "PURPOSE_OF_USE_TREATMENT")
-    importing = program_login(importer.client_id, importer.client_secret, "PURPOSE_OF_USE_OPERATIONS")
     population = sample.population
     maker = PeopleMaker(_SEED, datetime.now(UTC).date(), facilities(population), population.outbreak_district)
     newcomers = (person for household in maker.households(_NEWCOMERS) for person in household.members)
-    return Stand(platform, _token(platform, login), _token(platform, importing), newcomers)
+    importing, bulk = tokens
+    return Stand(platform, _token(platform, login), importing, bulk, newcomers)
 
 
 def _token(platform: Platform, login: dict[str, str]) -> str:
