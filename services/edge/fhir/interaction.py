@@ -49,6 +49,13 @@ def preference(request: Request, name: str) -> str:
     return ""
 
 
+def preferences(request: Request) -> dict[str, str]:
+    """All that the header Prefer says, in lower case; of several lines, which are one list (RFC 7240 section 2), each."""
+    lines = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"prefer"]
+    parts = ",".join(lines).replace(";", ",").lower().split(",")
+    return {name.strip(): value.strip().strip('"') for name, _, value in (part.partition("=") for part in parts)}
+
+
 def version_wanted(request: Request) -> int:
     """The version that If-Match names; 0 when it names none. Raises InvalidArgumentError, reason ETAG_MALFORMED."""
     value = request.header(b"if-match").strip()

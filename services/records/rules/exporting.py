@@ -113,10 +113,10 @@ def understood(request: exports_pb2.PlanExportRequest, caller: Caller) -> tuple[
         raise invalid("group", "a Group is named")
     if request.patient_ids and request.level == SYSTEM:
         raise invalid("patient", "patients are named for an export of patients or of a group")
-    types = _types(request.types, caller.scopes)
+    types, ignored = _types(request.types, caller.scopes, is_lenient=request.lenient)
     if request.level == GROUP and not caller.scopes.allow_fhir("Group", "r"):
         raise PermissionDeniedError("SCOPE_MISSING", "the token does not grant Group.r")
-    filters, ignored = _filters(request.type_filters, types, is_lenient=request.lenient)
+    filters, passed_over = _filters(request.type_filters, types, is_lenient=request.lenient)
     plan = Plan(
         caller,
         request.level,
@@ -128,22 +128,25 @@ def understood(request: exports_pb2.PlanExportRequest, caller: Caller) -> tuple[
         filters,
         tuple(dict.fromkeys(request.elements)),
     )
-    return plan, ignored
+    return plan, [*ignored, *passed_over]
 
 
-def _types(named: Sequence[str], scopes: Scopes) -> tuple[str, ...]:
-    for one in named:
+def _types(named: Sequence[str], scopes: Scopes, *, is_lenient: bool) -> tuple[tuple[str, ...], list[str]]:
+    """The types that are exported, and what named none and is passed over."""
+    ignored = [f"_type={one}" for one in dict.fromkeys(named) if is_lenient and not is_resource_type(one)]
+    known = [one for one in dict.fromkeys(named) if not is_lenient or is_resource_type(one)]
+    for one in known:
         if not is_resource_type(one):
             violation = FieldViolation("_type", "TYPE_UNKNOWN", "there is no such resource type in FHIR R4")
             raise InvalidArgumentError("TYPE_UNKNOWN", "_type names no resource type", fields=[violation])
         if not scopes.allow_fhir(one, "r"):
             raise PermissionDeniedError("SCOPE_MISSING", f"the token does not grant {one}.r")
-    found = tuple(dict.fromkeys(named)) or tuple(
-        one for one in sorted(definitions().resource_types) if scopes.allow_fhir(one, "r")
-    )
+    if named and not known:
+        raise invalid("_type", "none of the types is one of FHIR R4")
+    found = tuple(known) or tuple(one for one in sorted(definitions().resource_types) if scopes.allow_fhir(one, "r"))
     if not found:
         raise PermissionDeniedError("SCOPE_MISSING", "the token grants reading no type")
-    return found
+    return found, ignored
 
 
 def _filters(

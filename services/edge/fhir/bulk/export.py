@@ -10,7 +10,7 @@ from nhip.records.v1 import exports_pb2 as records_pb2
 from libs.fhir.references import parse_local, without_base
 from services.edge.asgi import Reply, Request
 from services.edge.fhir.bulk.status import STATUS
-from services.edge.fhir.interaction import FORM_PARAMETERS, base_url, preference, require_id
+from services.edge.fhir.interaction import FORM_PARAMETERS, base_url, preferences, require_id
 from services.edge.fhir.operations.invocation import Invocation
 from services.edge.fhir.operations.parameters import Arguments, refused
 from services.edge.fhir.outcome import CONTENT_TYPE, information
@@ -30,7 +30,7 @@ async def export(invoked: Invocation) -> Reply:
     """`GET|POST $export`, `Patient/$export`, `Group/[id]/$export`: 202 with the address of the status."""
     request = invoked.request
     require_async(request)
-    is_lenient = preference(request, "handling").lower() == "lenient"
+    is_lenient = is_lenient_wanted(request)
     names = [name for name, _ in invoked.query if name not in FORM_PARAMETERS and name not in KNOWN]
     ignored = list(dict.fromkeys(names)) if is_lenient else []
     arguments = await invoked.arguments(*KNOWN, *ignored)
@@ -45,9 +45,13 @@ async def export(invoked: Invocation) -> Reply:
 
 def require_async(request: Request) -> None:
     """Raises InvalidArgumentError, reason PARAMETER_MISSING, without `Prefer: respond-async`."""
-    wanted = request.header(b"prefer").replace(";", ",").split(",")
-    if "respond-async" not in {one.strip().lower() for one in wanted}:
+    if "respond-async" not in preferences(request):
         raise refused("Prefer", "PARAMETER_MISSING", "this takes its time: ask with the header Prefer: respond-async")
+
+
+def is_lenient_wanted(request: Request) -> bool:
+    """True where what is not understood is to be passed over and told of."""
+    return preferences(request).get("handling") == "lenient"
 
 
 def _plan(plan: records_pb2.PlanExportRequest, invoked: Invocation, arguments: Arguments) -> None:

@@ -17,9 +17,9 @@ from nhip.exchange.v1 import bulk_imports_pb2
 from services.edge import soundjson
 from services.edge.asgi import Reply, Request, media_type
 from services.edge.faults import Refusal
-from services.edge.fhir.bulk.export import NDJSON, require_async
+from services.edge.fhir.bulk.export import NDJSON, is_lenient_wanted, require_async
 from services.edge.fhir.bulk.import_status import IMPORT_STATUS
-from services.edge.fhir.interaction import FORM_PARAMETERS, base_url, preference
+from services.edge.fhir.interaction import FORM_PARAMETERS, base_url
 from services.edge.fhir.operations.invocation import Invocation
 from services.edge.fhir.operations.parameters import Arguments, from_parameters, from_query, refused
 from services.edge.fhir.outcome import CONTENT_TYPE, information
@@ -69,7 +69,7 @@ async def _refer(invoked: Invocation) -> bulk_imports_pb2.StartBulkImportRespons
     arguments = _arguments(await soundjson.parse_aside(await request.body()))
     arguments.add(from_query([pair for pair in invoked.query if pair[0] not in FORM_PARAMETERS]))
     known = set(KNOWN)
-    if preference(request, "handling").lower() == "lenient":
+    if is_lenient_wanted(request):
         known |= set(arguments.names())
     arguments.require_known(known)
     storage = arguments.object("storageDetail") or {}

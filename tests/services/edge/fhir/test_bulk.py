@@ -50,6 +50,15 @@ async def test_a_kick_off_is_answered_with_the_address_of_its_status(
     assert asked.request_url.startswith(f"http://edge.test/fhir/R4/{path}?_type=Patient,Observation&")
 
 
+async def test_preferences_may_come_in_lines_of_their_own(edge: Surface) -> None:
+    begun(edge)
+    told = [("accept", "application/fhir+json"), ("prefer", "respond-async"), ("prefer", "handling=lenient")]
+    reply = await edge.client.get("/fhir/R4/$export?nonsense=1", headers=told)
+    assert reply.status_code == 202
+    (asked,) = edge.platform.called("exchange.StartExport")
+    assert asked.plan.lenient
+
+
 async def test_a_posted_kick_off_names_patients_by_references(edge: Surface) -> None:
     begun(edge)
     named = [{"name": "patient", "valueReference": {"reference": f"Patient/{n}"}} for n in (1, 2)]
