@@ -76,6 +76,13 @@ async def test_an_upload_is_stored_before_it_is_answered(running: Running) -> No
     assert b"".join(row["bytes"] for row in stored) == ZIP
 
 
+async def test_lines_of_resources_come_in_by_their_own_door(running: Running) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await send(running, b"{}", file_format=resources_pb2.IMPORT_FORMAT_NDJSON)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert await count(running, "imports") == 0
+
+
 async def test_a_large_upload_lies_in_chunks(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "CHUNK_BYTES", 64)
     await send(running, ZIP, step=150)
