@@ -276,6 +276,22 @@ async def test_an_input_that_cannot_be_had_is_told_of_and_the_others_are_taken(
     assert finished.reasons == [(bad.url("bad.ndjson"), 0, "", reason)]
 
 
+@pytest.mark.parametrize("point", ["after plan", "before commit", "within commit", "after commit"])
+async def test_an_input_that_cannot_be_had_is_told_of_once_whenever_its_worker_dies(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    armed(monkeypatch, exchange.hood, Reaper(point, 1))
+    async with serving(good=ndjson(a_patient(1))) as source:
+        good = Input(0, "", source.url("good.ndjson"))
+        import_id = await begin(exchange, good, Input(1, "", "http://10.0.0.1/refused"))
+        with pytest.raises(Killed):
+            await worker(exchange, Outbound([source.origin])).run_once()
+        assert await worker(exchange, Outbound([source.origin])).run_once()
+    finished = await exchange.look(import_id)
+    assert [counts.created for _, _, counts in finished.told] == [1, 0]
+    assert finished.reasons == [("http://10.0.0.1/refused", 0, "", "URL_REFUSED")]
+
+
 async def test_checksums_and_etags_that_are_right_let_a_file_through(exchange: Exchange) -> None:
     digest = hashlib.sha256(LINES)
     async with serving(all=LINES) as source:

@@ -27,7 +27,7 @@ class Batch:
 
     def keys(self) -> set[str]:
         """What comes with it, as its source names it."""
-        return {item.key for item in self.items}
+        return {item.key for item in self.items if item.source_id}
 
     def touched(self) -> set[str]:
         """What comes with it, or is referred to: must not be under way when it is sent."""

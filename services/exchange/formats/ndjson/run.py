@@ -54,7 +54,7 @@ class Lines:
         fetched = await fetch_all(job, self.outbound, known)
         if not job.files:
             await job.plan([PlannedFile(one.url or "upload", one.lines) for one in fetched])
-            await _reject_missing(job, fetched)
+        await _reject_missing(job, fetched)
         naming = Naming(job.organization_id, job.found.input_source, self.keeps_ids)
         for one in sorted(fetched, key=_rank):
             progress = job.files[one.position]
@@ -72,7 +72,7 @@ def _rank(one: Input) -> tuple[int, int]:
 
 async def _reject_missing(job: Job, fetched: Sequence[Input]) -> None:
     """An input that cannot be had is told of as its line 0; the others are taken."""
-    missing = [one for one in fetched if one.error_reason]
+    missing = [one for one in fetched if one.error_reason and not job.files[one.position].is_done]
     if not missing:
         return
     rows = [
