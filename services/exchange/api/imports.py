@@ -52,7 +52,7 @@ class ExchangeApi:
         if not first.format:
             fault = FieldViolation("format", "FORMAT_UNKNOWN", "the first message says what the file is")
             raise InvalidArgumentError("FORMAT_UNKNOWN", fault.description, fields=[fault])
-        if first.format == Format.NDJSON:
+        if Format(first.format) is Format.NDJSON:
             fault = FieldViolation("format", "FORMAT_UNKNOWN", "lines of resources come in by /fhir/R4/$import")
             raise InvalidArgumentError("FORMAT_UNKNOWN", fault.description, fields=[fault])
         organization = _organization(call)
