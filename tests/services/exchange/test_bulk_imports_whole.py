@@ -11,6 +11,9 @@ from typing import Any
 import grpc
 import pytest
 from nhip.exchange.v1 import bulk_imports_pb2, bulk_imports_pb2_grpc, resources_pb2
+from nhip.identity.v1 import resources_pb2 as identity_nouns
+from nhip.identity.v1 import service_pb2 as identity_pb2
+from nhip.identity.v1 import service_pb2_grpc as identity_grpc
 from nhip.records.v1 import service_pb2, service_pb2_grpc
 
 from libs.access.caller import OPERATIONS
@@ -94,6 +97,13 @@ async def whole(database_url: DatabaseUrl, tmp_path: Path) -> AsyncIterator[Whol
             services[name] = await stack.enter_async_context(
                 serving(name, build, database_url(name), secrets=secrets, peers=peers)
             )
+        identity = services["identity"]
+        organization = identity_nouns.Organization(organization_id=HCODE, name=HCODE, kind=1)  # type: ignore[arg-type]  # a number
+        await identity.stub(identity_grpc.IdentityServiceStub).CreateOrganization(
+            identity_pb2.CreateOrganizationRequest(organization=organization),
+            metadata=identity.token(scopes="identity.admin", organization="nhip"),
+            timeout=5,
+        )
         yield Whole(services)
 
 
