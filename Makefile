@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-spark test-noninterference test-observability check journey bench bench-care bench-records bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation
+.PHONY: help run test test-lifecycle test-spark test-noninterference test-observability check journey bench bench-care bench-records bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ run: .venv/ready ## start the platform, sample data, the journey; serve until Ct
 
 test: .venv/ready ## the whole suite, on two workers
 	@exec $(BIN)/python -m pytest -n 2
+
+test-lifecycle: .venv/ready ## what a short test cannot show: a follower behind by a million changes
+	NHIP_LIFECYCLE_CHANGES=1000000 $(BIN)/python -m pytest -s tests/libs/feed/test_far_behind.py
 
 test-spark: .venv/ready ## the batch on Spark, in an environment of its own with pyspark and a Java
 	UV_PROJECT_ENVIRONMENT=.venv-spark $(UV) sync --locked --quiet --extra spark
