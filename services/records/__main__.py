@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from nhip.records.v1 import decisions_pb2, exports_pb2, person_pb2, service_pb2, terminology_pb2
+from nhip.records.v1 import decisions_pb2, exports_pb2, person_pb2, service_pb2, subscriptions_pb2, terminology_pb2
 
 from libs.feed.follower import Subscription
 from libs.feed.server import Feed
@@ -14,7 +14,9 @@ from services.records.api.checking import DecisionApi
 from services.records.api.exporting import ExportRecordsApi
 from services.records.api.ground import FEED, Means
 from services.records.api.person import PersonRecordsApi
+from services.records.api.subscriptions import SubscriptionApi
 from services.records.api.terminology import TerminologyApi
+from services.records.matching import keep_matching
 from services.records.model import Policy
 from services.records.reindexing import keep_indexed
 
@@ -43,8 +45,12 @@ async def build(ground: Ground) -> Assembly:
             terminology_pb2.DESCRIPTOR.services_by_name["TerminologyService"]: TerminologyApi(means),
             decisions_pb2.DESCRIPTOR.services_by_name["DecisionService"]: DecisionApi(means),
             exports_pb2.DESCRIPTOR.services_by_name["ExportRecordsService"]: ExportRecordsApi(means),
+            subscriptions_pb2.DESCRIPTOR.services_by_name["SubscriptionService"]: SubscriptionApi(means),
         },
-        background=[partial(keep_indexed, ground.database)],
+        background=[
+            partial(keep_indexed, ground.database),
+            partial(keep_matching, ground.database, ground.clock),
+        ],
         feeds=[Feed(FEED, feeds.records_snapshot)],
         subscriptions=[
             Subscription(

@@ -161,6 +161,27 @@ class IndexEntries:
     occurred_to: datetime = BEGINNING
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A Subscription that is understood."""
+
+    # The topic's canonical URL, and the type that it is about.
+    topic: str
+    resource_type: str
+    # Type?name=value&…; one of them must hold, or all is meant.
+    filters: tuple[str, ...]
+    channel: str
+    endpoint: str
+    # Name → value; `rules.subscribing.HIDDEN` for what is kept as it was.
+    headers: Mapping[str, str] = field(repr=False)
+    content: str
+    content_type: str
+    heartbeat_seconds: int
+    timeout_seconds: int
+    max_count: int
+    end: datetime | None
+
+
 @dataclass(slots=True)
 class Intent:
     """A change that is asked for."""
@@ -179,6 +200,12 @@ class Intent:
     source_updated_at: datetime | None = None
     # Where it stands in the request: empty, or `Bundle.entry[3].resource`.
     place: str = ""
+    # The address under which this server was asked.
+    own_base: str = ""
+    # Records itself says how a Subscription stands.
+    is_own: bool = False
+    # What a Subscription asks for, if it is to be acted upon.
+    wanted: Wanted | None = None
 
     @property
     def key(self) -> str:

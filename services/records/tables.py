@@ -21,8 +21,20 @@ Versions. `resources` holds the current one, a deletion too (empty body); what i
 with its tokens and with the transactions that wrote and superseded it: the pages of one search are all of one state.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, LargeBinary, MetaData, SmallInteger, Table
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from libs.database.columns import text_column, version_column
 
@@ -190,4 +202,70 @@ person_consents = Table(
     text_column("organization_id", primary_key=True),
     Column("decision", SmallInteger, primary_key=True),
     _time("expires_at"),
+)
+
+# Subscriptions that are acted upon; the resource itself lies with the others, without the secrets of its headers.
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    text_column("subscription_id", primary_key=True),
+    text_column("organization_id"),
+    # For whose eyes its notifications are: `rules.subscribing.eyes_of`.
+    Column("eyes", JSONB, nullable=False),
+    text_column("base_url"),
+    text_column("topic"),
+    text_column("resource_type"),
+    Column("filters", ARRAY(Text), nullable=False),
+    text_column("channel"),
+    text_column("endpoint"),
+    # Name → value.
+    Column("headers", JSONB, nullable=False),
+    text_column("content"),
+    text_column("content_type"),
+    Column("heartbeat_seconds", Integer, nullable=False),
+    Column("timeout_seconds", Integer, nullable=False),
+    Column("max_count", Integer, nullable=False),
+    # No later than the grant of who wrote it lasts.
+    _time("ends_at"),
+    # requested, active, error, off.
+    text_column("status"),
+    text_column("error"),
+    # How far the feed has been looked through.
+    Column("cursor_transaction", BigInteger, nullable=False),
+    Column("cursor_position", BigInteger, nullable=False),
+    Column("last_number", BigInteger, nullable=False),
+    # Of the notification that is being delivered.
+    Column("attempts", Integer, nullable=False),
+    # Dead letters in a row.
+    Column("failures", Integer, nullable=False),
+    _time("next_attempt_at"),
+    _time("contacted_at"),
+    text_column("lease"),
+    _time("lease_until"),
+    Column("leased_numbers", ARRAY(BigInteger), nullable=False),
+)
+
+subscription_events = Table(
+    "subscription_events",
+    metadata,
+    text_column("subscription_id", primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    text_column("type"),
+    text_column("id"),
+    version_column(),
+    _small("operation"),
+    _time("occurred_at"),
+    # 0 waiting, 1 delivered, 2 dead.
+    _small("state"),
+)
+
+subscription_dead_letters = Table(
+    "subscription_dead_letters",
+    metadata,
+    text_column("dead_letter_id", primary_key=True),
+    text_column("subscription_id"),
+    Column("numbers", ARRAY(BigInteger), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    text_column("error"),
+    _time("failed_at"),
 )

@@ -9,8 +9,9 @@ from libs.access.caller import Caller
 from libs.database.transactions import Reader, Writer
 from libs.runtime.call import Call
 from services.records import wire
+from services.records.api import subscribing
 from services.records.api.ground import FEED
-from services.records.model import Decision, Intent, Looked, Operation, Stored
+from services.records.model import Decision, Intent, Looked, Operation, Outcome, Stored
 from services.records.rules import errors
 from services.records.rules.allergies import codings_of, conflict, substances_of
 from services.records.rules.checking import allergy_with_atc, override_of, with_atc
@@ -24,6 +25,7 @@ async def decide_on(
     reader: Reader, caller: Caller, seen_at: datetime, intents: Sequence[Intent], *, with_bodies: bool = True
 ) -> list[Decision]:
     """A decision for each intent, after three statements at most: versions, references' targets, registrations."""
+    misunderstood = subscribing.prepare(intents, caller)
     known = [(one.type, one.id) for one in intents if not one.is_new_id]
     references = wanted_targets(intents)
     wanted = {local for found in references.values() for _, local in found}
@@ -33,7 +35,12 @@ async def decide_on(
         targets=await resources.targets(reader, caller, seen_at, sorted(wanted, key=str)),
         registrations=await resources.registrations(reader, patients),
     )
-    return decide(intents, references, looked, caller)
+    decisions = decide(intents, references, looked, caller)
+    for decision in decisions:
+        error = misunderstood.get(decision.intent.key)
+        if error is not None and decision.error is None:
+            decision.error, decision.outcome = error, Outcome.REJECTED
+    return decisions
 
 
 async def check_orders(reader: Reader, caller: Caller, seen_at: datetime, decisions: Sequence[Decision]) -> None:
@@ -73,14 +80,22 @@ async def check_orders(reader: Reader, caller: Caller, seen_at: datetime, decisi
 
 async def carry_out(writer: Writer, call: Call, recorded_at: datetime, decisions: Sequence[Decision]) -> list[Stored]:
     """Writes and announces what was decided, by two statements at most; what each resource is afterwards, in order."""
-    organization_id = call.caller.organization_id
+    stored = await write(writer, call.caller.organization_id, recorded_at, decisions)
+    await subscribing.carry_out(writer, call.caller, recorded_at, decisions)
+    for after in stored:
+        touch(call, after)
+    return stored
+
+
+async def write(
+    writer: Writer, organization_id: str, recorded_at: datetime, decisions: Sequence[Decision]
+) -> list[Stored]:
+    """Writes and announces; what each resource is afterwards, in order."""
     stored = [_stored(one, recorded_at, organization_id) for one in decisions]
     written = [(one, after.body) for one, after in zip(decisions, stored, strict=True) if one.writes]
     await resources.write(writer, organization_id, recorded_at, written)
     for decision, _ in written:
         writer.announce(FEED, decision.intent.key, wire.event_of(decision), is_new=decision.intent.is_new_id)
-    for after in stored:
-        touch(call, after)
     return stored
 
 

@@ -158,7 +158,8 @@ class Transacting(UseCases):
         writing = [one for one in transaction.entries if one.writes]
         if writing:
             require_organization(call.caller)
-        intents = [(one, self._intent(one, key)) for one in writing for key in one.keys]
+        base = transaction.own_base
+        intents = [(one, self._intent(one, key, base)) for one in writing for key in one.keys]
         decisions = await filing.decide_on(reader, call.caller, now, [intent for _, intent in intents])
         filing.touch_attempts(call, decisions)
         filing.require_all(decisions)
@@ -167,7 +168,7 @@ class Transacting(UseCases):
             entry.decisions.append(decision)
         transaction.decisions = decisions
 
-    def _intent(self, entry: _Entry, key: str) -> Intent:
+    def _intent(self, entry: _Entry, key: str, own_base: str) -> Intent:
         method = entry.asked.method
         # A conditional update that finds nothing creates, under an id of ours.
         is_creation = method == "POST" or (method == "PUT" and bool(entry.asked.condition) and not entry.matched)
@@ -180,6 +181,7 @@ class Transacting(UseCases):
             if_match=entry.request.if_match,
             is_upsert=method == "PUT" and self.policy.updates_create and entry.asked.type != "Patient",
             place=entry_place(entry.index, "resource" if entry.body is not None else "request"),
+            own_base=own_base,
         )
 
 

@@ -34,7 +34,7 @@ class Writing(UseCases):
         require_own_id(request.type, request.id, "")
         is_new = not request.id
         body["id"] = request.id or new_id()
-        intent = Intent(Operation.CREATE, request.type, body["id"], body, is_new_id=is_new)
+        intent = Intent(Operation.CREATE, request.type, body["id"], body, is_new_id=is_new, own_base=request.base_url)
         now = to_milliseconds(self.clock())
         if request.validate_only:
             return await self._plan_creation(request, call, intent, now)
@@ -91,6 +91,7 @@ class Writing(UseCases):
             body,
             if_match=request.if_match,
             is_upsert=self.policy.updates_create and request.type != "Patient",
+            own_base=request.base_url,
         )
         now = to_milliseconds(self.clock())
         async with self.database.writing(call) as writer:
