@@ -7,7 +7,7 @@ server says a moment later no longer matters. Redirects are not followed, proxie
 import asyncio
 import ipaddress
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -44,6 +44,16 @@ class _Target:
         """As settings name it, with its port."""
         return f"{self.scheme}://{self.host}:{self.port}"
 
+    @property
+    def host_header(self) -> str:
+        """The port is part of Host only where it is not the scheme's own."""
+        return self.host if self.port == _PORTS[self.scheme] else f"{self.host}:{self.port}"
+
+    def at(self, address: str) -> str:
+        """The same place by an address of the host."""
+        shown = f"[{address}]" if ":" in address else address
+        return f"{self.scheme}://{shown}:{self.port}{self.path}"
+
 
 class Outbound:
     """Where requests may go: to any public address by https, and to the origins that are named, whatever their address."""
@@ -72,20 +82,35 @@ class Outbound:
         target = _target(url)
         self._require_allowed(target)
         address = await self._address(target)
-        shown = f"[{address}]" if ":" in address else address
-        # The port is part of Host only where it is not the scheme's own.
-        host = target.host if target.port == _PORTS[target.scheme] else f"{target.host}:{target.port}"
         timeout = httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
         async with (
             httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=timeout) as client,
             client.stream(
                 "GET",
-                f"{target.scheme}://{shown}:{target.port}{target.path}",
-                headers={**headers, "host": host},
+                target.at(address),
+                headers={**headers, "host": target.host_header},
                 extensions={"sni_hostname": target.host},
             ) as response,
         ):
             yield response
+
+    async def post(self, url: str, headers: Sequence[tuple[str, str]], body: bytes, seconds: float) -> int:
+        """A POST; the status of its answer, whose body is not read. Raises OutboundError, httpx.HTTPError, TimeoutError."""
+        target = _target(url)
+        self._require_allowed(target)
+        async with asyncio.timeout(seconds):
+            address = await self._address(target)
+            async with (
+                httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=seconds) as client,
+                client.stream(
+                    "POST",
+                    target.at(address),
+                    headers=[*headers, ("host", target.host_header)],
+                    content=body,
+                    extensions={"sni_hostname": target.host},
+                ) as response,
+            ):
+                return response.status_code
 
     def _require_allowed(self, target: _Target) -> None:
         if target.origin in self._named:

@@ -39,6 +39,8 @@ class Settings:
     health_listen: str = ""
     # Where files that somebody names may be fetched from, as libs/outbound.py reads it.
     import_sources: str = ""
+    # Where subscriptions may be delivered to, likewise.
+    subscription_endpoints: str = ""
     # Faults on purpose, see libs/runtime/faults.py. Never beside real people.
     faults: str = ""
 
@@ -69,6 +71,7 @@ class Settings:
             certificates=Path(folder) if (folder := environment.get("NHIP_TLS", "")) else None,
             health_listen=environment.get("NHIP_HEALTH_LISTEN", ""),
             import_sources=environment.get("NHIP_IMPORT_SOURCES", ""),
+            subscription_endpoints=environment.get("NHIP_SUBSCRIPTION_ENDPOINTS", ""),
             faults=faults,
         )
 

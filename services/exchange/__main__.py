@@ -18,6 +18,7 @@ from libs.runtime.service import Assembly, Ground, main
 from libs.runtime.settings import SettingsError
 from services.exchange import figures
 from services.exchange.api import FEED, BulkImportApi, ExchangeApi, ExportApi
+from services.exchange.delivering import Deliverer
 from services.exchange.exporting.worker import Exporter
 from services.exchange.formats.f16.run import process as process_f16
 from services.exchange.formats.f43.run import process as process_f43
@@ -26,6 +27,7 @@ from services.exchange.formats.ndjson.run import Lines
 from services.exchange.model import Format
 from services.exchange.neighbours import Neighbours
 from services.exchange.store import jobs, uploads
+from services.exchange.subscriptions import Subscriptions
 from services.exchange.wire import event_of
 from services.exchange.worker import Process, Worker, spooled
 
@@ -48,7 +50,9 @@ async def build(ground: Ground) -> Assembly:
     """Assembles the service."""
     queued, asked = asyncio.Event(), asyncio.Event()
     neighbours = Neighbours.of(ground)
-    outbound = _outbound(ground)
+    outbound = _outbound("NHIP_IMPORT_SOURCES", ground.settings.import_sources)
+    endpoints = _outbound("NHIP_SUBSCRIPTION_ENDPOINTS", ground.settings.subscription_endpoints)
+    deliverer = Deliverer(Subscriptions.of(ground), endpoints)
     lines = Lines(outbound, keeps_ids=_KEEPS_IDS in ground.settings.fhir_policy)
     formats = {**FORMATS, Format.NDJSON: lines.process}
     worker = Worker(ground.database, neighbours, ground.clock, ground.settings.instance, queued, formats)
@@ -69,18 +73,19 @@ async def build(ground: Ground) -> Assembly:
         background=[
             worker.run,
             exporter.run,
+            deliverer.run,
             lambda: _keep_swept(ground.database, ground.clock, exporter),
             lambda: figures.keep_looking(ground.database),
         ],
     )
 
 
-def _outbound(ground: Ground) -> Outbound:
-    """Where inputs may be fetched from. Raises SettingsError."""
+def _outbound(name: str, text: str) -> Outbound:
+    """Where a setting lets requests go. Raises SettingsError."""
     try:
-        return Outbound.of(ground.settings.import_sources)
+        return Outbound.of(text)
     except ValueError as error:
-        raise SettingsError(f"NHIP_IMPORT_SOURCES: {error}") from error
+        raise SettingsError(f"{name}: {error}") from error
 
 
 async def _snapshot(reader: Reader) -> AsyncIterator[tuple[str, Message]]:
