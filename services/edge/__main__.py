@@ -97,7 +97,9 @@ async def start(
         edge,
         http="httptools",
         loop="none",
-        ws="none",
+        ws="websockets-sansio",
+        # What is said to the edge is a token.
+        ws_max_size=8192,
         lifespan="off",
         interface="asgi3",
         access_log=False,

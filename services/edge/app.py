@@ -12,6 +12,8 @@ from services.edge.cds import service as cds
 from services.edge.faults import Refusal, fault_of, unexpected
 from services.edge.fhir.outcome import refusal
 from services.edge.fhir.service import Fhir
+from services.edge.fhir.subscriptions.operations import WEBSOCKET_PATH
+from services.edge.fhir.subscriptions.websocket import converse
 from services.edge.health import Health
 from services.edge.observing import AccessLog, Observation
 from services.edge.openapi.document import openapi_document, scopes_of
@@ -60,7 +62,7 @@ class Edge:
         """The ASGI entry."""
         if scope["type"] != "http":
             if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 1000})
+                await self._websocket(scope, receive, send)
             return
         seen = Observation(scope)
         request = Request(scope, receive, seen.trace_id, seen.traceparent)
@@ -71,6 +73,12 @@ class Edge:
             await send_reply(request, reply, send)
         finally:
             seen.finish(request, status, size, self._access_log)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == WEBSOCKET_PATH:
+            await converse(self._upstream, scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
 
     async def _answer(self, request: Request) -> Reply:
         path: str = request.scope["path"]

@@ -15,7 +15,7 @@ from nhip.exchange.v1 import service_pb2 as exchange_pb2
 from nhip.identity.v1 import service_pb2 as identity_pb2
 from nhip.options.v1 import options_pb2
 from nhip.patient_index.v1 import service_pb2 as patient_index_pb2
-from nhip.records.v1 import decisions_pb2, person_pb2, terminology_pb2
+from nhip.records.v1 import decisions_pb2, person_pb2, subscriptions_pb2, terminology_pb2
 from nhip.records.v1 import exports_pb2 as reading_exports_pb2
 from nhip.records.v1 import service_pb2 as records_pb2
 from nhip.surveillance.v1 import service_pb2 as surveillance_pb2
@@ -52,6 +52,7 @@ BESIDE: Mapping[str, tuple[ServiceDescriptor, ...]] = {
         person_pb2.DESCRIPTOR.services_by_name["PersonRecordsService"],
         terminology_pb2.DESCRIPTOR.services_by_name["TerminologyService"],
         decisions_pb2.DESCRIPTOR.services_by_name["DecisionService"],
+        subscriptions_pb2.DESCRIPTOR.services_by_name["SubscriptionService"],
         # For exchange; the edge has no route to it.
         reading_exports_pb2.DESCRIPTOR.services_by_name["ExportRecordsService"],
     ),

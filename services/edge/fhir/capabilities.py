@@ -7,13 +7,14 @@ import orjson
 
 from libs.fhir.definitions import definitions
 from libs.fhir.search_parameters import parameters_of, supported
+from libs.fhir.subscription_topics import TOPICS
 from services.edge.asgi import Reply, Request
 from services.edge.fhir.interaction import base_url
 from services.edge.fhir.operations.table import operations_of
 from services.edge.fhir.outcome import CONTENT_TYPE
 
 # When this statement last changed in substance.
-DATE = "2026-11-27"
+DATE = "2026-11-28"
 INTERACTIONS = (
     *("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"),
 )
@@ -22,6 +23,10 @@ SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system", "search-system"
 _BEYOND_R4 = frozenset({"SubscriptionStatus"})
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _BULK_DATA = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
+_BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription"
+_TOPIC = (
+    "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/capabilitystatement-subscriptiontopic-canonical"
+)
 _PROCESS_MESSAGE = {
     "name": "process-message",
     "definition": "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message",
@@ -110,6 +115,9 @@ def _resource(name: str) -> dict[str, Any]:
     referring = _referring(name)
     if referring:
         found["searchRevInclude"] = list(referring)
+    if name == "Subscription":
+        found["extension"] = [{"url": _TOPIC, "valueCanonical": one} for one in sorted(TOPICS)]
+        found["supportedProfile"] = [_BACKPORT]
     if name == "Patient":
         found["documentation"] = _PATIENT_NOTE
     return found

@@ -34,6 +34,12 @@ _INTERACTIONS = (
     ("/fhir/R4/{type}/{id}/$meta", "get", "meta", "The profiles, tags and security labels", False),
     ("/fhir/R4/{type}/{id}/$meta-add", "post", "metaAdd", "Adds labels", True),
     ("/fhir/R4/{type}/{id}/$meta-delete", "post", "metaDelete", "Takes labels away", True),
+    ("/fhir/R4/Subscription/{id}/$status", "get", "subscriptionStatus", "How a subscription stands", False),
+    ("/fhir/R4/Subscription/{id}/$events", "get", "subscriptionEvents", "Events of a subscription once more", False),
+    (
+        *("/fhir/R4/Subscription/{id}/$get-ws-binding-token", "get", "subscriptionBindingToken"),
+        *("A token by which a websocket is bound to a subscription", False),
+    ),
     ("/fhir/R4/$export", "get", "export", "Begins an export of all that the caller may see", False),
     ("/fhir/R4/Patient/$export", "get", "exportPatients", "Begins an export of what is about persons", False),
     ("/fhir/R4/Group/{id}/$export", "get", "exportGroup", "Begins an export of what is about a Group's members", False),

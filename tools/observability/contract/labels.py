@@ -85,6 +85,7 @@ DECISION = Label("decision", "what the citizen decided", _names(ConsentDecision)
 ROW_OUTCOME = Label(
     "outcome", "what became of a row", frozenset({"created", "updated", "unchanged", "rejected", "skipped"})
 )
+DELIVERY = Label("outcome", "what became of an attempt", frozenset({"delivered", "failed"}))
 IMPORT_STATE = Label(
     "state",
     "where an open import stands",

@@ -225,6 +225,19 @@ METRICS = (
         (of.IMPORT_STATE,),
     ),
     Metric(
+        "nhip_subscription_deliveries_total",
+        Kind.COUNTER,
+        "Attempts to deliver a notification to the endpoint of a subscription.",
+        ("exchange",),
+        (of.DELIVERY,),
+    ),
+    Metric(
+        "nhip_websockets_open",
+        Kind.GAUGE,
+        "Websockets that are open for notifications.",
+        ("edge",),
+    ),
+    Metric(
         "nhip_linkage_precision",
         Kind.GAUGE,
         "Of linked pairs, the share that is one person, by blind review.",

@@ -19,10 +19,12 @@ from services.edge.fhir.operations.terminology.subsumes import subsumes
 from services.edge.fhir.operations.terminology.translate import translate
 from services.edge.fhir.operations.terminology.validate_code import validate_in_code_system, validate_in_value_set
 from services.edge.fhir.operations.validate import validate
+from services.edge.fhir.subscriptions.operations import binding_token, events, status
 
 SYSTEM, TYPE, INSTANCE = "system", "type", "instance"
 ANY_TYPE = ""
 _HL7 = "http://hl7.org/fhir/OperationDefinition/"
+_BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/"
 _BULK = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
 
 
@@ -88,6 +90,16 @@ OPERATIONS = (
     Operation("export", ANY_TYPE, (SYSTEM,), _READING, f"{_BULK}export", export),
     Operation("export", "Patient", (TYPE,), _READING, f"{_BULK}patient-export", export),
     Operation("export", "Group", (INSTANCE,), _READING, f"{_BULK}group-export", export),
+    Operation("status", "Subscription", (TYPE, INSTANCE), _READING, f"{_BACKPORT}backport-subscription-status", status),
+    Operation("events", "Subscription", (INSTANCE,), _READING, f"{_BACKPORT}backport-subscription-events", events),
+    Operation(
+        "get-ws-binding-token",
+        "Subscription",
+        (TYPE, INSTANCE),
+        _READING,
+        f"{_BACKPORT}backport-subscription-get-ws-binding-token",
+        binding_token,
+    ),
     Operation("import", ANY_TYPE, (SYSTEM,), _POSTING, "https://nhip.th/fhir/OperationDefinition/import", import_),
 )
 
