@@ -95,6 +95,9 @@ class Deliverer:
             status = await self._outbound.post(taken.endpoint, headers, taken.bundle, float(taken.timeout_seconds))
         except OutboundError as error:
             return error.message, error.reason != "UNREACHABLE"
+        except (httpx.InvalidURL, ValueError):
+            # Such as a host that no name server could be asked for.
+            return "the endpoint is no address that can be asked", True
         except TimeoutError:
             return f"the endpoint did not answer within {taken.timeout_seconds} s", False
         except httpx.HTTPError as error:

@@ -11,7 +11,7 @@ LONGEST_PAUSE = timedelta(minutes=5)
 # So many notifications in a row that could not be delivered: then nobody is there any more.
 MAX_FAILURES = 5
 # So much longer than its receiver may take, a notification is nobody else's to deliver.
-LEASE_MARGIN = timedelta(seconds=20)
+LEASE_MARGIN = timedelta(seconds=12)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,8 +59,8 @@ _COLUMNS = (
     "content_type, heartbeat_seconds, timeout_seconds, max_count, ends_at, status, error, cursor_transaction, "
     "cursor_position, last_number, attempts, failures, next_attempt_at, contacted_at, lease, lease_until, leased_numbers"
 )
-# A header that comes back hidden is the one that is kept, for who gave it: nobody else can send it elsewhere. What is asked for anew begins where the feed stands, unless it
-# was going on.
+# A header that comes back hidden is the one that is kept, for who gave it: nobody else can send it elsewhere. What is asked
+# for anew begins where the feed stands, unless it was going on.
 _WANT = Statement(
     "subscriptions.want",
     text(
