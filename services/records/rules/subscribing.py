@@ -61,7 +61,7 @@ def understood(body: Json, caller: Caller, place: str) -> Wanted:
         raise PermissionDeniedError("PURPOSE_REFUSED", "an emergency is about one person now: nothing is subscribed to")
     if not caller.scopes.allow_fhir(resource_type, "r"):
         raise PermissionDeniedError("SCOPE_MISSING", f"the token does not grant {resource_type}.r")
-    channel = reading.channel()
+    channel = reading.channel_kind()
     return Wanted(
         topic,
         resource_type,
@@ -148,7 +148,7 @@ class _Reading:
             found.append(str(text))
         return tuple(found)
 
-    def channel(self) -> str:
+    def channel_kind(self) -> str:
         kind = str(self.of_channel["type"])
         if kind not in {REST_HOOK, WEBSOCKET}:
             raise self._error("channel.type", NOT_SUPPORTED, "rest-hook and websocket are the channels here")
