@@ -13,6 +13,7 @@ from nhip.identity.v1 import service_pb2 as identity
 from nhip.patient_index.v1 import service_pb2 as patient_index
 from nhip.records.v1 import exports_pb2 as exports
 from nhip.records.v1 import service_pb2 as records
+from nhip.records.v1 import subscriptions_pb2 as subscriptions
 from nhip.records.v1 import terminology_pb2 as terminology
 from nhip.surveillance.v1 import service_pb2 as surveillance
 from nhip.types.v1.types_pb2 import PurposeOfUse
@@ -108,7 +109,18 @@ def test_a_scope_beyond_the_grant_is_refused():
 
 def every_declared_scope():
     """The scopes that the contracts of all services ask for."""
-    contracts = (audit, claims, exchange, exports, identity, patient_index, records, surveillance, terminology)
+    contracts = (
+        audit,
+        claims,
+        exchange,
+        exports,
+        identity,
+        patient_index,
+        records,
+        subscriptions,
+        surveillance,
+        terminology,
+    )
     return {
         scope
         for contract in contracts
