@@ -11,7 +11,9 @@ from libs.errors import NhipError
 from libs.runtime.call import Call
 from services.patient_index import wire
 from services.patient_index.api.admitting import admit, admit_item
-from services.patient_index.api.ground import Means, Rooted, touch, touch_candidates
+from services.patient_index.api.ground import Means, Rooted, touch_candidates
+from services.patient_index.api.together import Together
+from services.patient_index.api.transaction import Change
 from services.patient_index.model import Incoming, Placement
 from services.patient_index.rules.blocking import scope_of
 from services.patient_index.rules.placing import find_matches, place
@@ -31,6 +33,7 @@ class Registering(Rooted):
     def __init__(self, means: Means) -> None:
         super().__init__(means)
         self._batches = asyncio.Semaphore(BATCHES_AT_ONCE)
+        self._together = Together(means.index)
 
     async def Register(self, request: service_pb2.RegisterRequest, call: Call) -> service_pb2.RegisterResponse:
         """Places one registration."""
@@ -39,21 +42,19 @@ class Registering(Rooted):
 
         def decide(world: World) -> service_pb2.RegisterResponse:
             placement = place(world, incoming, call.caller.subject, moment)
-            candidates = _weighed(world, placement)
-            # Now, for the audit log learns of a write in the transaction that makes it.
-            touch(call, [placement.held])
-            touch_candidates(call, candidates)
             return service_pb2.RegisterResponse(
                 registration=wire.registration_of(placement.held),
-                candidates=candidates,
+                candidates=_weighed(world, placement),
                 outcome=wire.outcome_of(placement.outcome),
                 identifier_classes=wire.classes_of(placement.held),
             )
 
         scope = scope_of([incoming])
         if request.validate_only:
-            return await self.means.index.look(scope, decide)
-        return await self.means.index.change(call, scope, decide, moment)
+            response = await self.means.index.look(scope, decide)
+            _touch(call, response)
+            return response
+        return await self._together.change(Change(call, scope, decide, moment, lambda response: _touch(call, response)))
 
     async def BatchRegister(
         self, request: service_pb2.BatchRegisterRequest, call: Call
@@ -124,6 +125,15 @@ class Registering(Rooted):
                 return service_pb2.BatchRegisterResponse(results=results)
 
             return list((await self.means.index.change(call, scope_of(incoming), decide, moment)).results)
+
+
+def _touch(call: Call, response: service_pb2.RegisterResponse) -> None:
+    """Notes for the audit log who was written, and whose data the answer shows."""
+    placed = response.registration
+    call.touch(
+        person=placed.person_id, registration=placed.registration_id, resource=f"Patient/{placed.registration_id}"
+    )
+    touch_candidates(call, response.candidates)
 
 
 def _admitted(

@@ -5,10 +5,11 @@ asks for the block of a number that was replaced. Then the transaction begins an
 taken in one call before the first write, so that no two transactions wait for each other and feeds keep their order.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from functools import reduce
+from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
@@ -16,6 +17,7 @@ from libs.database.engine import Database
 from libs.database.transactions import Committing, Writer
 from libs.errors import AbortedError
 from libs.ids import new_id
+from services.patient_index.api.company import Company
 from services.patient_index.model import Held, Loaded, Scope, Shares
 from services.patient_index.rules.blocking import MAX_BLOCK, joined, wider
 from services.patient_index.rules.placing import settle
@@ -41,6 +43,23 @@ class NotLockedError(Exception):
         self.registration_ids = registration_ids
 
 
+def _nothing(_: Message) -> None:
+    """Nobody needs to be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[Answer]):
+    """What one call decides about registrations."""
+
+    call: Committing | None
+    scope: Scope
+    # May run several times, each time on a fresh world.
+    decide: Callable[[World], Answer]
+    moment: datetime
+    # Runs with the answer, once all is written and before it is committed.
+    tell: Callable[[Answer], None] = _nothing
+
+
 @dataclass(frozen=True, slots=True)
 class Index:
     """What every transaction of the index is made with."""
@@ -60,15 +79,30 @@ class Index:
 
         `decide` may run several times, each time on a fresh world. Raises AbortedError, reason INDEX_BUSY.
         """
+        (answer,) = await self.change_together([Change(call, scope, decide, moment)])
+        return answer
+
+    async def change_together(self, changes: Sequence[Change[Answer]]) -> list[Answer]:
+        """Decides one after the other, in one transaction: as if each had come alone, or none of them has happened.
+
+        Raises AbortedError, reason INDEX_BUSY, and what any `decide` raises.
+        """
+        scope = reduce(joined, (change.scope for change in changes))
+        moment = max(change.moment for change in changes)
         for _ in range(_MOST_TURNS):
+            company = Company([change.call for change in changes if change.call is not None])
             try:
-                async with self.database.writing(call) as writer:
+                async with self.database.writing(company) as writer:
                     await writer.lock(*scope.locks)
                     world = self._world(await load(writer, scope, MAX_BLOCK))
-                    response = decide(world)
+                    answers = [change.decide(world) for change in changes]
                     settle(world, moment)
                     await self._write(writer, scope, world, moment)
-                    return await writer.answer(response)
+                    for change, answer in zip(changes, answers, strict=True):
+                        change.tell(answer)
+                        if change.call is not None:
+                            await change.call.remember(writer, answer)
+                    return answers
             except NotLoadedError as needed:
                 scope = joined(scope, needed.needed)
             except NotLockedError as needed:
