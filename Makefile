@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lifecycle test-spark test-noninterference test-observability check journey bench bench-care bench-records bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation
+.PHONY: help run test test-lifecycle test-spark test-noninterference test-observability check journey bench bench-care bench-records bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation test-alerts
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' Makefile
@@ -45,8 +45,11 @@ test-spark: .venv/ready ## the batch on Spark, in an environment of its own with
 	UV_PROJECT_ENVIRONMENT=.venv-spark $(UV) sync --locked --quiet --extra spark
 	@exec .venv-spark/bin/python -m pytest tests/tools/linkage/batch/test_spark.py
 
-test-observability: .venv/ready .prometheus/ready ## rules, alerts, dashboards against a real Prometheus, from Debian's packages
-	@exec $(BIN)/python -m pytest tests/observability
+test-observability: .venv/ready .prometheus/ready ## rules and alerts held to series by promtool, from Debian's package
+	@exec $(BIN)/python -m pytest -n 2 tests/observability/test_promtool.py
+
+test-alerts: .venv/ready .prometheus/ready ## alerts fired on purpose, every panel asked, in a real Prometheus; wants an idle machine
+	@exec $(BIN)/python -m pytest tests/observability/test_firing.py tests/observability/test_panels.py
 
 test-noninterference: .venv/ready ## the long run of what leaks nothing: make test-noninterference PAIRS=100000 SEED=1
 	@exec $(BIN)/python -m tests.noninterference --pairs $(or $(PAIRS),100000) --seed $(SEED)
@@ -102,17 +105,15 @@ clean: ## remove the environment and what was built; the data in .nhip stay
 	$(UV) sync --locked --quiet
 	@touch $@
 
-# Prometheus and Alertmanager: those on the PATH, or Debian's packages unpacked here. Nothing is installed, and no daemon starts.
+# Prometheus: the one on the PATH, or Debian's package unpacked here. Nothing is installed, and no daemon starts.
 .prometheus/ready:
 	@mkdir -p .prometheus/bin .prometheus/packages
-	@if command -v prometheus promtool prometheus-alertmanager >/dev/null; then \
-	  ln -sf $$(command -v prometheus) $$(command -v promtool) .prometheus/bin/ && \
-	  ln -sf $$(command -v prometheus-alertmanager) .prometheus/bin/alertmanager; \
-	elif command -v apt-get dpkg-deb >/dev/null; then \
-	  cd .prometheus/packages && apt-get -qq download prometheus prometheus-alertmanager && \
-	  for package in *.deb; do dpkg-deb -x "$$package" ..; done && cd .. && rm -rf packages && \
-	  ln -sf ../usr/bin/prometheus ../usr/bin/promtool bin/ && ln -sf ../usr/bin/prometheus-alertmanager bin/alertmanager; \
-	else echo "make: put prometheus, promtool and prometheus-alertmanager on the PATH, or run this on Debian" >&2; exit 1; fi
+	@if command -v prometheus >/dev/null && command -v promtool >/dev/null; then \
+	  ln -sf $$(command -v prometheus) $$(command -v promtool) .prometheus/bin/; \
+	elif command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then \
+	  cd .prometheus/packages && apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb .. && cd .. && \
+	  rm -rf packages && ln -sf ../usr/bin/prometheus ../usr/bin/promtool bin/; \
+	else echo "make: put prometheus and promtool on the PATH, or run this on Debian" >&2; exit 1; fi
 	@touch $@
 
 # uv itself, from the package index, into a directory of its own; without venv or ensurepip, by pip --target.

@@ -11,13 +11,16 @@ from prometheus_client import Counter
 from libs.database.transactions import Writer
 from libs.ids import new_id
 from services.claims import wire
-from services.claims.model import Claim
+from services.claims.model import Claim, Status
 from services.claims.rules import adjudication
 from services.claims.rules import ledger as ledger_rules
 from services.claims.store import claims, ledger
 
 FEED = "claims"
 CLAIMS = Counter("nhip_claims_total", "Claims that came to a status.", ["status"])
+# From zero, so that the first of each is seen as an increase.
+for _status in Status:
+    CLAIMS.labels(_status.name.lower())
 
 
 async def decide(writer: Writer, due: Sequence[Claim], now: datetime) -> int:

@@ -1,4 +1,4 @@
-"""Prometheus, promtool and Alertmanager: where `make test-observability` put them."""
+"""Prometheus and promtool: where `make test-observability` put them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +12,9 @@ class Programs:
 
     prometheus: Path
     promtool: Path
-    alertmanager: Path
 
 
 def programs() -> Programs | None:
     """The programs; None where they were not brought."""
-    found = Programs(FOLDER / "prometheus", FOLDER / "promtool", FOLDER / "alertmanager")
-    return found if all(path.exists() for path in (found.prometheus, found.promtool, found.alertmanager)) else None
+    found = Programs(FOLDER / "prometheus", FOLDER / "promtool")
+    return found if all(path.exists() for path in (found.prometheus, found.promtool)) else None

@@ -17,6 +17,10 @@ BURNS = {
 }
 # Fewer bad calls within the long window are chance: at night one of five may be.
 LEAST_BAD_CALLS = 10
+# Two heartbeats of a feed, and the time that they take to be scraped.
+_HEARTBEATS = 12
+# A batch that cannot be applied is tried again every five seconds.
+_RETRIES = 60
 JOBS = "|".join(service.replace("_", "-") for service in EVERY)
 
 
@@ -173,19 +177,20 @@ def data(pace: Pace) -> tuple[Alert, ...]:
     enforced = f"rate(nhip_consent_enforced_seconds_bucket[{pace.lasting(10 * MINUTE)}])"
     return (
         Alert(
-            "NhipFeedBehind", PAGE, f"max by {feed} (nhip_feed_lag_seconds) > 60", 5 * MINUTE,
+            "NhipFeedBehind", PAGE, f"max by {feed} (nhip_feed_lag_seconds) > {pace.seconds(60):g}", 5 * MINUTE,
             f"{of_feed} is behind",
             "The oldest change that was not applied is {{ $value | humanizeDuration }} old.",
         ),
         Alert(
-            "NhipFeedSilent", PAGE, f"time() - max by {feed} (nhip_feed_heard_timestamp_seconds) > {pace.seconds(120):g}",
+            "NhipFeedSilent", PAGE,
+            f"time() - max by {feed} (nhip_feed_heard_timestamp_seconds) > {pace.seconds(120, _HEARTBEATS):g}",
             MINUTE,
             f"{of_feed} has stopped",
             "Nothing was heard or applied for {{ $value | humanizeDuration }}; a heartbeat comes every five seconds.",
         ),
         Alert(
             "NhipFeedFailing", PAGE,
-            f"sum by {feed} (increase(nhip_feed_failures_total[{pace.lasting(10 * MINUTE)}])) > 5", 0,
+            f"sum by {feed} (increase(nhip_feed_failures_total[{pace.lasting(10 * MINUTE, _RETRIES)}])) > 5", 0,
             f"{of_feed} fails again and again",
             "A batch could not be applied {{ $value | humanize }} times within ten minutes; it is tried again.",
         ),
