@@ -27,6 +27,8 @@ class Database:
     def __init__(self, pool: asyncpg.Pool, signal: FeedSignal) -> None:
         self.pool = pool
         self.signal = signal
+        # The sessions, by PostgreSQL's number of their process, that plan each statement once.
+        self._planning_once: set[int] = set()
 
     @classmethod
     async def connect(cls, url: str, *, name: str, min_size: int = 2, max_size: int = 12) -> "Database":
@@ -67,9 +69,14 @@ class Database:
         await self.pool.close()
 
     @asynccontextmanager
-    async def reading(self, *, snapshot: bool = False) -> AsyncIterator[Reader]:
-        """A reader; with `snapshot`, all its statements see one and the same state."""
+    async def reading(self, *, snapshot: bool = False, plans_once: bool = False) -> AsyncIterator[Reader]:
+        """A reader; with `snapshot`, all its statements see one and the same state.
+
+        With `plans_once`, PostgreSQL keeps one plan of each statement, whatever the values: for statements whose best plan
+        does not depend on them, and takes longer to make than to carry out.
+        """
         async with self.pool.acquire() as connection:
+            await self._plan(connection, once=plans_once)
             if not snapshot:
                 yield Reader(connection)
                 return
@@ -84,6 +91,7 @@ class Database:
         request's id, and learns the position that was committed.
         """
         async with self.pool.acquire() as connection:
+            await self._plan(connection, once=False)
             writer = Writer(connection, call)
             async with connection.transaction():
                 if call is not None:
@@ -96,6 +104,17 @@ class Database:
                 call.committed(writer.positions)
         for feed in writer.feeds:
             self.signal.raise_for(feed)
+
+    async def _plan(self, connection: asyncpg.Connection, *, once: bool) -> None:
+        """Sessions keep the mode they were last given, so that the same work again needs no word about it."""
+        session = connection.get_server_pid()
+        if once == (session in self._planning_once):
+            return
+        # Forgotten first: a session whose mode is not known is told again.
+        self._planning_once.discard(session)
+        await connection.execute(f"SET plan_cache_mode = {'force_generic_plan' if once else 'auto'}")
+        if once:
+            self._planning_once.add(session)
 
 
 async def _prepare_connection(connection: asyncpg.Connection) -> None:

@@ -84,7 +84,8 @@ class Searching(UseCases):
             raise PermissionDeniedError("SCOPE_MISSING", "_explain is for those who operate: scope audit.read")
         seen_at = self.clock()
         # A snapshot only where several statements must see one state.
-        async with self.database.reading(snapshot=bool(query.inclusions)) as reader:
+        plans_once = searching.is_led_whatever_its_values(query)
+        async with self.database.reading(snapshot=bool(query.inclusions), plans_once=plans_once) as reader:
             await reindexing.require_indexed(reader, query.types, self.indexed)
             page = await searching.search(reader, call.caller, seen_at, query, after)
             included = await included_with(reader, call.caller, seen_at, query, page.matches)

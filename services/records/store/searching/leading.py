@@ -115,6 +115,18 @@ def leads(condition: Condition) -> bool:  # noqa: PLR0911 a case for each condit
     return False
 
 
+def is_led_whatever_its_values(query: Query) -> bool:
+    """True where the same indexes are best for all values: for tokens of one person's resources, and for those of few."""
+    if not query.conditions or len(query.types) > 1:
+        return False
+    is_of_one = any(isinstance(one, PersonCondition) for one in query.conditions)
+    return all(
+        isinstance(one, PersonCondition | IdCondition)
+        or (isinstance(one, TokenCondition) and not one.is_negated and (is_of_one or not one.is_common))
+        for one in query.conditions
+    )
+
+
 def is_of_row(condition: Condition) -> bool:
     """True for a condition on the times that stand in the row itself, which its indexes are sorted by."""
     return isinstance(condition, DateCondition) and (condition.is_principal or not condition.paths)
