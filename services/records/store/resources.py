@@ -100,13 +100,20 @@ READ_VERSION = by_view(
     "r",
 )
 
+# The keys are looked up one by one: a join may be planned as a walk over all that is stored.
 CURRENTS = by_view(
     "resources.currents",
     f"""
-    SELECT {columns("r").replace("r.body", "CASE WHEN CAST(:with_bodies AS boolean) THEN r.body ELSE '' END AS body")},
-           r.content_hash, r.source_updated_at, {{r}} AS is_visible
+    SELECT r.*
     FROM unnest(CAST(:types AS text[]), CAST(:ids AS text[])) AS wanted (type, id)
-    JOIN resources AS r ON r.type = wanted.type AND r.id = wanted.id
+    CROSS JOIN LATERAL (
+        SELECT {
+        columns("r").replace("r.body", "CASE WHEN CAST(:with_bodies AS boolean) THEN r.body ELSE '' END AS body")
+    }, r.content_hash, r.source_updated_at, {{r}} AS is_visible
+        FROM resources AS r
+        WHERE r.type = wanted.type AND r.id = wanted.id
+        LIMIT 1
+    ) AS r
     """,
     "r",
 )
@@ -114,10 +121,14 @@ CURRENTS = by_view(
 TARGETS = by_view(
     "resources.targets",
     """
-    SELECT l.type, l.id, l.filed_under, l.is_personal, l.organization_id
+    SELECT l.*
     FROM unnest(CAST(:types AS text[]), CAST(:ids AS text[])) AS wanted (type, id)
-    JOIN locators AS l ON l.type = wanted.type AND l.id = wanted.id
-    WHERE NOT l.is_deleted AND {l}
+    CROSS JOIN LATERAL (
+        SELECT l.type, l.id, l.filed_under, l.is_personal, l.organization_id
+        FROM locators AS l
+        WHERE l.type = wanted.type AND l.id = wanted.id AND NOT l.is_deleted AND {l}
+        LIMIT 1
+    ) AS l
     """,
     "l",
 )
@@ -125,10 +136,14 @@ TARGETS = by_view(
 BODIES = by_view(
     "resources.bodies",
     f"""
-    SELECT {columns("r")}
+    SELECT r.*
     FROM unnest(CAST(:types AS text[]), CAST(:ids AS text[])) AS wanted (type, id)
-    JOIN resources AS r ON r.type = wanted.type AND r.id = wanted.id
-    WHERE r.operation <> {Operation.DELETE.value} AND {{r}}
+    CROSS JOIN LATERAL (
+        SELECT {columns("r")}
+        FROM resources AS r
+        WHERE r.type = wanted.type AND r.id = wanted.id AND r.operation <> {Operation.DELETE.value} AND {{r}}
+        LIMIT 1
+    ) AS r
     """,
     "r",
 )
