@@ -1,9 +1,10 @@
 """create (https://hl7.org/fhir/R4/http.html#create). A Patient is registered before it is filed.
 
 What a Patient's create leaves behind: a registration in the patient index under the caller's organisation, and the
-Patient in records under the registration's id. Everything is checked before the first of them is written. The way may be
-cut off in between; the same request again finishes it, since registering again finds the same registration. So a create
-of a Patient that is filed already is its update, and answers 200 with the Location of what is stored.
+Patient in records under the registration's id. Records check it first, under an id that stands for the registration's, and
+the index refuses what it refuses before it writes. The way may be cut off in between; the same request again finishes it,
+since registering again finds the same registration. So a create of a Patient that is filed already is its update, and
+answers 200 with the Location of what is stored.
 """
 
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import grpc
 from nhip.records.v1 import resources_pb2, service_pb2
 
+from libs.ids import new_id
 from services.edge import soundjson
 from services.edge.asgi import Reply, Request
 from services.edge.faults import fault_of
@@ -50,35 +52,30 @@ async def _create_patient(
     upstream: Upstream, request: Request, message: service_pb2.CreateResourceRequest, document: dict[str, Any]
 ) -> Reply:
     registration = patient.to_registration(document, patient.organization_of(request))
-    message.id, _ = await registering.check(upstream, request, registration)
     found = await _check(upstream, request, message)
-    if found is not None and found.outcome == resources_pb2.WRITE_OUTCOME_UNCHANGED and found.resource.id:
+    if found.outcome == resources_pb2.WRITE_OUTCOME_UNCHANGED and found.resource.id:
         return _created(request, found)
     message.id = await registering.register(upstream, request, registration)
-    # Under a request id records may remember that it was this request which filed it.
-    if found is not None or message.request_id:
-        try:
-            return _created(request, await upstream["records.CreateResource"](message, request))
-        except grpc.aio.AioRpcError as error:
-            if not _is_there_already(error):
-                raise
-    return await _update_filed(upstream, request, message)
+    try:
+        # Filed under the registration, whether or not records know yet whose it is: until then its organisation alone sees it.
+        response = await upstream["records.CreateResource"](message, request, waits=False)
+    except grpc.aio.AioRpcError as error:
+        if not _is_there_already(error):
+            raise
+        return await _update_filed(upstream, request, message)
+    return _created(request, response)
 
 
 async def _check(
     upstream: Upstream, request: Request, message: service_pb2.CreateResourceRequest
-) -> service_pb2.CreateResourceResponse | None:
-    """What creating would answer; None when the Patient is filed already. Raises AioRpcError as creating would."""
+) -> service_pb2.CreateResourceResponse:
+    """What creating would answer. Raises AioRpcError as creating would."""
     trial = service_pb2.CreateResourceRequest()
     trial.CopyFrom(message)
+    trial.id = new_id()
     trial.validate_only = True
     trial.request_id = ""
-    try:
-        response: service_pb2.CreateResourceResponse = await upstream["records.CreateResource"](trial, request)
-    except grpc.aio.AioRpcError as error:
-        if _is_there_already(error):
-            return None
-        raise
+    response: service_pb2.CreateResourceResponse = await upstream["records.CreateResource"](trial, request)
     return response
 
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from nhip.patient_index.v1 import service_pb2
 
+from libs.database.company import Accompanied
 from libs.gathering import Gathering, Release
-from services.patient_index.api.company import Accompanied
 from services.patient_index.api.transaction import Change, Index
 
 # One transaction at a time is enough to keep PostgreSQL busy; a slow one holds the next up for a moment at most.

@@ -13,11 +13,11 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from libs.database.company import Company
 from libs.database.engine import Database
 from libs.database.transactions import Committing, Writer
 from libs.errors import AbortedError
 from libs.ids import new_id
-from services.patient_index.api.company import Company
 from services.patient_index.model import Held, Loaded, Scope, Shares
 from services.patient_index.rules.blocking import MAX_BLOCK, joined, wider
 from services.patient_index.rules.placing import settle

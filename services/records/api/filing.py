@@ -79,11 +79,17 @@ async def check_orders(reader: Reader, caller: Caller, seen_at: datetime, decisi
 
 
 async def carry_out(writer: Writer, call: Call, recorded_at: datetime, decisions: Sequence[Decision]) -> list[Stored]:
-    """Writes and announces what was decided, by two statements at most; what each resource is afterwards, in order."""
-    stored = await write(writer, call.caller.organization_id, recorded_at, decisions)
-    await subscribing.carry_out(writer, call.caller, recorded_at, decisions)
+    """As `file`, and tells the audit log of it."""
+    stored = await file(writer, call.caller, recorded_at, decisions)
     for after in stored:
         touch(call, after)
+    return stored
+
+
+async def file(writer: Writer, caller: Caller, recorded_at: datetime, decisions: Sequence[Decision]) -> list[Stored]:
+    """Writes and announces what was decided, by two statements at most; what each resource is afterwards, in order."""
+    stored = await write(writer, caller.organization_id, recorded_at, decisions)
+    await subscribing.carry_out(writer, caller, recorded_at, decisions)
     return stored
 
 

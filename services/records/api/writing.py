@@ -13,7 +13,8 @@ from libs.runtime.call import Call
 from services.records import wire
 from services.records.api import filing
 from services.records.api.conditions import condition_locks, find_existing
-from services.records.api.ground import UseCases, require_organization
+from services.records.api.creating import Creations
+from services.records.api.ground import Means, UseCases, require_organization
 from services.records.model import Intent, Operation, Outcome, Stored
 from services.records.rules import errors
 from services.records.rules.filing import parse_resource, require_id, to_milliseconds
@@ -22,6 +23,10 @@ from services.records.store import resources
 
 class Writing(UseCases):
     """Changes of one resource."""
+
+    def __init__(self, means: Means) -> None:
+        super().__init__(means)
+        self._creations = Creations(means.database, means.clock)
 
     async def CreateResource(
         self, request: service_pb2.CreateResourceRequest, call: Call
@@ -35,6 +40,8 @@ class Writing(UseCases):
         is_new = not request.id
         body["id"] = request.id or new_id()
         intent = Intent(Operation.CREATE, request.type, body["id"], body, is_new_id=is_new, own_base=request.base_url)
+        if not (request.validate_only or request.request_id or request.if_none_exist):
+            return _created(await self._creations.create(call, intent), Outcome.CREATED)
         now = to_milliseconds(self.clock())
         if request.validate_only:
             return await self._plan_creation(request, call, intent, now)
@@ -56,7 +63,8 @@ class Writing(UseCases):
     async def _plan_creation(
         self, request: service_pb2.CreateResourceRequest, call: Call, intent: Intent, now: datetime
     ) -> service_pb2.CreateResourceResponse:
-        async with self.database.reading(snapshot=True) as reader:
+        # A snapshot only where the answer is to be of one state with that of a condition.
+        async with self.database.reading(snapshot=bool(request.if_none_exist)) as reader:
             existing = await find_existing(
                 reader, call.caller, now, request.type, request.if_none_exist, "if_none_exist"
             )

@@ -1,7 +1,7 @@
 """Calls that share a transaction: each repeats, records and learns what it would have alone."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextvars import Context, copy_context
 
 from google.protobuf.message import Message
@@ -36,8 +36,12 @@ class Accompanied:
 class Company:
     """What several calls do around the transaction that they share. Its calls' answers are remembered one by one."""
 
-    def __init__(self, calls: Sequence[Committing]) -> None:
-        self._calls = calls
+    def __init__(self, calls: Iterable[Committing]) -> None:
+        self._calls = list(calls)
+
+    def leave(self, call: Committing) -> None:
+        """The call has no part in what is committed."""
+        self._calls.remove(call)
 
     async def opened(self, writer: Writer) -> None:
         """Each in turn; one that was carried out before ends the transaction for all."""
