@@ -19,7 +19,11 @@ from services.exchange.subscriptions import Subscriptions
 
 log = logging.getLogger(__name__)
 
-DELIVERED = Counter("nhip_subscription_deliveries_total", "Attempts to deliver a notification.", ["outcome"])
+DELIVERED = Counter(
+    "nhip_subscription_deliveries_total",
+    "Attempts to deliver a notification to the endpoint of a subscription.",
+    ["outcome"],
+)
 # So many receivers at once. One is held by the slowest for its own timeout, a minute at most.
 RECEIVERS_AT_ONCE = 256
 LOOK_SECONDS = 0.5
