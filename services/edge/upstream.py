@@ -92,12 +92,9 @@ class Rpc:
         # What writes nothing has no position to tell; asking costs a round of the event loop.
         self._tells_position = not method.is_read_only
 
-    async def __call__(self, message: Message, request: Request, *, waits: bool = True) -> Any:
-        """Calls as the request's caller; `waits` until the service knows what was written before. Raises AioRpcError."""
-        metadata = request.metadata
-        if not waits:
-            metadata = tuple(pair for pair in metadata if pair[0] != POSITION)
-        call = Outgoing(self.method.path, message.SerializeToString(), metadata, self._deadline)
+    async def __call__(self, message: Message, request: Request) -> Any:
+        """Calls as the request's caller. Raises AioRpcError."""
+        call = Outgoing(self.method.path, message.SerializeToString(), request.metadata, self._deadline)
 
         went_alone = False
 

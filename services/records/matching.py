@@ -6,6 +6,7 @@ by who subscribed is an event: a gap in the numbers would tell of what may not.
 """
 
 import asyncio
+import contextlib
 import logging
 
 import asyncpg
@@ -21,6 +22,8 @@ from services.records.store.subscriptions import events, rows
 
 log = logging.getLogger(__name__)
 
+# Changes within this time share a look.
+COALESCE_SECONDS = 0.05
 # Without a wake-up, so long after a change another replica's is found.
 LOOK_SECONDS = 0.5
 RETRY_SECONDS = 2.0
@@ -41,10 +44,9 @@ async def keep_matching(database: Database, clock: Clock) -> None:
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 log.warning("events of subscriptions are looked for again: %s", type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(wake.wait(), LOOK_SECONDS)
-            except TimeoutError:
-                continue
+                await asyncio.sleep(COALESCE_SECONDS)
     finally:
         database.signal.unsubscribe(FEED, wake)
 

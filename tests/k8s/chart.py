@@ -26,6 +26,7 @@ EVERYTHING = {
     "imagePullSecrets": [{"name": "registry"}],
     "fhirPolicy": ["updates-create", "enforces-profiles"],
     "importSources": ["https://files.example.org"],
+    "subscriptionEndpoints": ["https://apps.example.org"],
     "telemetry": {"otlpEndpoint": "http://collector.monitoring:4317"},
     "status": {"prometheusUrl": "http://prometheus.monitoring:9090"},
     "databases": {"sslMode": "verify-full", "caSecret": {"name": "database-ca"}},

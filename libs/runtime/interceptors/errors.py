@@ -31,7 +31,7 @@ class Errors:
                 status = to_status(error)
             except (grpc.aio.AbortError, asyncio.CancelledError):
                 raise
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 translated = database_error(error)
                 if translated is None:
                     status = _unknown(method, error)
@@ -55,6 +55,8 @@ def database_error(error: BaseException) -> NhipError | None:
     transient = (
         OSError,
         asyncpg.InterfaceError,
+        # Asked in the moment when the server has said that it goes, and has not gone.
+        asyncpg.InternalClientError,
         asyncpg.PostgresConnectionError,
         asyncpg.OperatorInterventionError,
         asyncpg.TooManyConnectionsError,

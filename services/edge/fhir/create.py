@@ -57,8 +57,8 @@ async def _create_patient(
         return _created(request, found)
     message.id = await registering.register(upstream, request, registration)
     try:
-        # Filed under the registration, whether or not records know yet whose it is: until then its organisation alone sees it.
-        response = await upstream["records.CreateResource"](message, request, waits=False)
+        # Waits until records know whose the registration is: who asks next asks about the whole person.
+        response = await upstream["records.CreateResource"](message, request)
     except grpc.aio.AioRpcError as error:
         if not _is_there_already(error):
             raise

@@ -55,7 +55,7 @@ async def until_caught_up(database, wanted: int) -> None:
                 async with database.reading() as reader:
                     if await reader.fetch_value(COUNT) >= wanted:
                         return
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
                 # The connection that we broke ourselves.
                 pass
             await asyncio.sleep(0.02)

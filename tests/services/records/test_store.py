@@ -10,7 +10,16 @@ from services.records.tables import metadata
 from tests.services.records.stage import B, Stage, an_encounter, an_observation, an_order, treating
 
 # What the ground does beside the calls.
-_GROUND = ("feed.lease", "feed.ensure", "feed.read", "feed.pending", "feed.advance", "keys.", "requests.")
+_GROUND = (
+    "feed.lease",
+    "feed.ensure",
+    "feed.read",
+    "feed.pending",
+    "feed.advance",
+    "keys.",
+    "requests.",
+    "subscriptions.behind",
+)
 
 
 @pytest.fixture

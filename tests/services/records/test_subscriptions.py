@@ -1,5 +1,6 @@
 """Subscriptions: what is told, to whom, in which order, and what becomes of what cannot be delivered."""
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,10 @@ from tests.services.records.stage import DENY, A, B, Refused, Stage, an_observat
 from tests.services.records.subscribing import SCOPES, Subscribing, a_subscription
 
 _BODIES = Statement("test.bodies", text("SELECT body FROM resources UNION ALL SELECT event FROM changes"))
+UNSETTLED = Statement(
+    "test.unsettled",
+    text("SELECT count(*) FROM changes WHERE transaction >= pg_snapshot_xmin(pg_current_snapshot())"),
+)
 BASE = "https://nhip.test/fhir/R4"
 
 
@@ -236,8 +241,19 @@ async def test_it_ends_with_its_time(stage: Stage, subscribing: Subscribing):
     assert (resource["status"], resource["error"]) == ("off", "its time is over; write it anew to go on")
 
 
+async def settled(stage: Stage) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            async with stage.running.database.reading() as reader:
+                if await reader.fetch_value(UNSETTLED) == 0:
+                    return
+            await asyncio.sleep(0.02)
+
+
 async def test_a_deletion_is_told_without_content(stage: Stage, subscribing: Subscribing):
     stored = await stage.create(an_observation("reg-1"))
+    # Else the creation may be told too: it is not settled while other tests have transactions open.
+    await settled(stage)
     subscription_id = await subscribing.active("Observation?code=718-7", content="full-resource")
     await stage.call("DeleteResource", service_pb2.DeleteResourceRequest(type="Observation", id=stored.id))
     await subscribing.matched(subscription_id, 1)

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 import grpc
+from nhip.calls.v1 import service_pb2 as calls_pb2
 from nhip.feed.v1 import service_pb2 as feed_pb2
 from nhip.options.v1 import options_pb2
 
@@ -45,9 +46,10 @@ class Label:
 
 
 def rpcs() -> tuple[Method, ...]:
-    """Every RPC of the platform, the feeds' too."""
+    """Every RPC of the platform, also those that every process serves beside its own."""
     descriptors = [one for name in SERVICES for one in served_by(name)]
     descriptors.append(feed_pb2.DESCRIPTOR.services_by_name["FeedService"])
+    descriptors.append(calls_pb2.DESCRIPTOR.services_by_name["CallsService"])
     return tuple(method for descriptor in descriptors for method in methods_of(descriptor))
 
 
