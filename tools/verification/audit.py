@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -46,7 +46,7 @@ async def _check_tree(audit: Any) -> Finding:
         async for size, root, fault in _heads(audit, frozenset(signed)):
             if fault:
                 return Finding(what, fault, is_fault=True)
-            if root is not None and (wrong := _fault_of(wanted.pop(size), root)):
+            if root is not None and (wrong := fault_of(wanted.pop(size), root)):
                 return Finding(what, wrong, is_fault=True)
     if wanted:
         return Finding(what, f"{size} entries, and a checkpoint of {max(wanted)} is signed", is_fault=True)
@@ -82,7 +82,8 @@ def _is_committed(entry: Any) -> bool:
         return False
 
 
-def _fault_of(checkpoint: Any, root: bytes) -> str:
+def fault_of(checkpoint: Mapping[str, Any], root: bytes) -> str:
+    """What is wrong with a checkpoint of a tree with this root; empty when nothing is."""
     size = checkpoint["tree_size"]
     if checkpoint["root_hash"] != root:
         return f"the first {size} entries are not those that were signed"
@@ -90,7 +91,8 @@ def _fault_of(checkpoint: Any, root: bytes) -> str:
     if text != notes.body(size, root):
         return f"the note of {size} entries tells of others"
     try:
-        public_key = base64.b64decode(str(checkpoint["key_id"]).rsplit("+", 1)[-1])[1:]
+        # Name, hash and key, and the key may have a plus sign of its own.
+        public_key = base64.b64decode(str(checkpoint["key_id"]).split("+", 2)[-1])[1:]
         signature = base64.b64decode(last.split()[-1])[4:]
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, text.encode())
     except (InvalidSignature, ValueError, IndexError, binascii.Error):
