@@ -31,6 +31,10 @@ FAILURES = Counter("nhip_feed_failures_total", "Batches that a follower could no
 LEASE_SECONDS = 10
 FIRST_RETRY_SECONDS = 0.2
 LAST_RETRY_SECONDS = 5.0
+# How often a replica looks whether another's lease has ended, where it is not told: that replica was killed.
+LEASE_LOOK_SECONDS = 2.0
+# How often the cursor that another replica advances is looked up while somebody waits for it.
+CURSOR_LOOK_SECONDS = 0.01
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +79,16 @@ RELEASE = Statement(
     ),
 )
 
+STANDING = Statement(
+    "feed.standing",
+    text(
+        "SELECT cursor FROM feed_cursors "
+        "WHERE source = :source AND feed = :feed AND group_number = CAST(:group_number AS smallint)"
+    ),
+)
+# Other replicas take up at once what one has left.
+RELEASED = Statement("feed.released", text("SELECT pg_notify('nhip_feed', :signal)"))
+
 
 class LeaseLostError(Exception):
     """Another replica follows this group now."""
@@ -97,21 +111,23 @@ class Subscription:
 
 @dataclass(slots=True)
 class Progress:
-    """How far the projection has come, for reads that want to be at least as fresh as a position."""
+    """How far the projection of one group has come, as far as this process knows."""
 
     cursor: Cursor = field(default_factory=Cursor)
-    caught_up: bool = False
+    # Whether this process applies the feed; else another replica does, and its cursor stands in the database.
+    is_ours: bool = False
+    looked_at: float = 0.0
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def advance(self, cursor: Cursor, *, caught_up: bool) -> None:
+    async def advance(self, cursor: Cursor) -> None:
         """The projection now stands here."""
         async with self._changed:
             self.cursor = max(self.cursor, cursor)
-            self.caught_up = caught_up
             self._changed.notify_all()
 
     async def reached(self, cursor: Cursor, seconds: float) -> bool:
-        """Waits until the projection stands at or after the cursor; False when that takes longer than `seconds`."""
+        """Waits until it is known to stand at or after the cursor; False when that takes longer than `seconds`."""
         try:
             async with asyncio.timeout(seconds), self._changed:
                 await self._changed.wait_for(lambda: self.cursor >= cursor)
@@ -153,11 +169,48 @@ class Follower:
             async with self._database.writing() as writer:
                 for group in range(self._subscription.groups):
                     await writer.execute(RELEASE, owner=self._owner, **self._place(group))
+                await writer.execute(RELEASED, signal=self._lease_signal)
+
+    async def reached(self, cursor: Cursor, seconds: float) -> bool:
+        """Waits until the projection stands at or after the cursor, whichever replica applies the feed.
+
+        False when that takes longer than `seconds`.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                for group in range(self._subscription.groups):
+                    await self._reach(group, cursor)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _reach(self, group: int, cursor: Cursor) -> None:
+        progress = self.progress[group]
+        while progress.cursor < cursor:
+            if not progress.is_ours:
+                await self._look(group)
+            await progress.reached(cursor, CURSOR_LOOK_SECONDS)
+
+    async def _look(self, group: int) -> None:
+        """Learns how far the replica that applies the feed has come; who waits at the same time looks once."""
+        progress = self.progress[group]
+        async with progress.looking:
+            if time.monotonic() - progress.looked_at < CURSOR_LOOK_SECONDS:
+                return
+            async with self._database.reading() as reader:
+                cursor = await reader.fetch_value(STANDING, **self._place(group))
+            progress.looked_at = time.monotonic()
+            if cursor:
+                await progress.advance(Cursor.parse(cursor))
 
     @property
     def name(self) -> str:
         """The feed followed, as positions name it: `identity/keys`."""
         return f"{self._subscription.source}/{self._subscription.feed}"
+
+    @property
+    def _lease_signal(self) -> str:
+        return f"lease/{self.name}"
 
     def _place(self, group: int) -> dict[str, object]:
         return {"source": self._subscription.source, "feed": self._subscription.feed, "group_number": group}
@@ -171,7 +224,8 @@ class Follower:
             except LeaseLostError:
                 # Another replica tells from now on how far this feed is.
                 self._forget_gauges()
-                pause = LAST_RETRY_SECONDS
+                await self._until_lease_may_be_free()
+                pause = 0.0
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.OUT_OF_RANGE:
                     await self._rebuild_or_report(group)
@@ -183,11 +237,21 @@ class Follower:
             if time.monotonic() - started > LAST_RETRY_SECONDS:
                 pause = FIRST_RETRY_SECONDS
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LAST_RETRY_SECONDS)
+            pause = min(max(pause * 2, FIRST_RETRY_SECONDS), LAST_RETRY_SECONDS)
+
+    async def _until_lease_may_be_free(self) -> None:
+        released = self._database.signal.subscribe(self._lease_signal)
+        try:
+            await asyncio.wait_for(released.wait(), LEASE_LOOK_SECONDS)
+        except TimeoutError:
+            pass
+        finally:
+            self._database.signal.unsubscribe(self._lease_signal, released)
 
     async def _follow_once(self, group: int) -> None:
         cursor = await self._lease(group)
-        await self.progress[group].advance(Cursor.parse(cursor), caught_up=False)
+        progress = self.progress[group]
+        await progress.advance(Cursor.parse(cursor))
         groups = self._subscription.groups
         partitions = [] if groups == 1 else [number for number in range(PARTITIONS) if number % groups == group]
         request = service_pb2.FollowRequest(feed=self._subscription.feed, cursor=cursor, partitions=partitions)
@@ -195,6 +259,7 @@ class Follower:
         labels = (self._subscription.source, self._subscription.feed)
         lag, heard = LAG.labels(*labels), HEARD.labels(*labels)
         renewed = time.monotonic()
+        progress.is_ours = True
         try:
             async for response in stream:
                 if response.changes:
@@ -208,8 +273,9 @@ class Follower:
                         await self._lease(group)
                         renewed = time.monotonic()
                 heard.set_to_current_time()
-                await self.progress[group].advance(Cursor.parse(response.cursor), caught_up=response.caught_up)
+                await progress.advance(Cursor.parse(response.cursor))
         finally:
+            progress.is_ours = False
             stream.cancel()
 
     def _forget_gauges(self) -> None:

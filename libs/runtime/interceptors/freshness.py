@@ -53,13 +53,12 @@ class Freshness:
                 continue
             if follower is None:
                 continue
-            for progress in follower.progress:
-                if not await progress.reached(cursor, WAIT_SECONDS):
-                    raise UnavailableError(
-                        "PROJECTION_BEHIND",
-                        f"{self._service} has not yet applied what {name} announced; try again",
-                        retry_after_seconds=1,
-                    )
+            if not await follower.reached(cursor, WAIT_SECONDS):
+                raise UnavailableError(
+                    "PROJECTION_BEHIND",
+                    f"{self._service} has not yet applied what {name} announced; try again",
+                    retry_after_seconds=1,
+                )
 
 
 def positions_text(service: str, positions: dict[str, tuple[int, int]]) -> str:

@@ -149,6 +149,45 @@ async def test_of_two_replicas_one_follows_and_nothing_arrives_twice(postgres):
             assert await until_seen(here, 3) == [("a", "A"), ("b", "B"), ("c", "C")]
 
 
+async def test_a_replica_that_does_not_follow_knows_how_far_the_one_is_that_does(postgres):
+    async with source(postgres) as (origin, stub), ground_database(postgres, SEEN_TABLE) as here:
+        async with following(here, stub, Mirror(), "one") as one, following(here, stub, Mirror(), "two") as two:
+            for key in ("a", "b", "c"):
+                async with origin.writing() as writer:
+                    writer.announce("exchange", key, ExchangeEvent(), is_new=True)
+                position = Cursor(*writer.positions["exchange"])
+                assert (
+                    await asyncio.gather(*(each.reached(position, 20) for each in (one, two, one, two))) == [True] * 4
+                )
+            assert [each.progress[0].is_ours for each in (one, two)].count(True) == 1
+            beyond = Cursor(position.transaction + 1000, 0)
+            assert await asyncio.gather(*(each.reached(beyond, 0.05) for each in (one, two))) == [False] * 2
+
+
+async def test_what_a_replica_leaves_in_order_another_takes_up_at_once(postgres, monkeypatch):
+    # Without a word from the first, the second would look again in an hour.
+    monkeypatch.setattr("libs.feed.follower.LEASE_LOOK_SECONDS", 3600)
+    async with source(postgres) as (origin, stub), ground_database(postgres, SEEN_TABLE) as here:
+        async with following(here, stub, Mirror(), "one"):
+            await announce(origin, "a")
+            await until_seen(here, 1)
+            two = following(here, stub, Mirror(), "two")
+            await two.__aenter__()
+            # The second has been told that the lease is not free.
+            await until(lambda: here.signal._events["lease/exchange/exchange"])
+        try:
+            await announce(origin, "b")
+            assert await until_seen(here, 2) == [("a", "A"), ("b", "B")]
+        finally:
+            await two.__aexit__(None, None, None)
+
+
+async def until(is_so) -> None:
+    async with asyncio.timeout(20):
+        while not is_so():
+            await asyncio.sleep(0.01)
+
+
 async def test_a_cursor_older_than_retention_is_rebuilt_from_a_snapshot(postgres):
     async with source(postgres) as (origin, stub), ground_database(postgres, SEEN_TABLE) as here:
         await announce(origin, "a")
@@ -176,9 +215,9 @@ async def test_a_reader_can_wait_until_the_projection_has_reached_a_position(pos
             async with origin.writing() as writer:
                 writer.announce("exchange", "a", ExchangeEvent(), is_new=True)
             position = Cursor(*writer.positions["exchange"])
-            assert await follower.progress[0].reached(position, 10)
+            assert await follower.reached(position, 10)
             assert len(await seen(here)) == 1
-            assert not await follower.progress[0].reached(Cursor(position.transaction + 1000, 0), 0.05)
+            assert not await follower.reached(Cursor(position.transaction + 1000, 0), 0.05)
 
 
 async def test_a_feed_that_does_not_exist_is_named_in_the_error(postgres):

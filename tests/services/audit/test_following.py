@@ -28,7 +28,7 @@ async def followed(follower, source, name):
         feed,
     )
     (one,) = (each for each in follower.process.followers if each.name == name)
-    assert await one.progress[0].reached(Cursor(*row), 15), f"{name} of {service} was not applied"
+    assert await one.reached(Cursor(*row), 15), f"{name} of {service} was not applied"
 
 
 async def events_of(running):
