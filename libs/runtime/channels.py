@@ -13,12 +13,16 @@ from libs.clock import system_clock
 from libs.runtime.certificates import Certificates, name_of
 from libs.runtime.policy import methods_of
 from libs.runtime.renewing import RenewingChannel
+from libs.runtime.settings import REPLICAS
 
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+# How soon a name may be looked up again once a replica has gone. gRPC's default of 30 s outlasts a rolling upgrade: the last
+# replica that a client knew would be gone before it heard of any new one.
+LOOK_UP_AGAIN_MS = 1_000
 
 
 def service_config(services: tuple[ServiceDescriptor, ...]) -> str:
-    """GRPC's service config: round robin over replicas, and retries for idempotent methods only."""
+    """GRPC's service config: round robin over replicas that say that they serve, and retries for idempotent methods only."""
     names = [
         {"service": service.full_name, "method": method.name}
         for service in services
@@ -34,6 +38,8 @@ def service_config(services: tuple[ServiceDescriptor, ...]) -> str:
     }
     config: dict[str, object] = {
         "loadBalancingConfig": [{"round_robin": {}}],
+        # Replicas are watched, so that one that drains is sent nothing new, though its connection stands.
+        "healthCheckConfig": {"serviceName": ""},
         "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.2},
     }
     if names:
@@ -49,8 +55,14 @@ class Secured:
     service: str
 
 
+def target_of(address: str) -> str:
+    """GRPC's name for a peer's address: a host and port, gRPC's own names, or IPv4 addresses of replicas between bars."""
+    return f"ipv4:{address.replace(REPLICAS, ',')}" if REPLICAS in address else address
+
+
 def open_channel(address: str, *services: ServiceDescriptor, secured: Secured | None = None) -> grpc.aio.Channel:
-    """A channel to one service of the platform; plain where nothing secures it."""
+    """A channel to one service of the platform, of whose replicas `address` tells; plain where nothing secures it."""
+    target = target_of(address)
     options = (
         ("grpc.service_config", service_config(services)),
         ("grpc.enable_retries", 1),
@@ -61,14 +73,15 @@ def open_channel(address: str, *services: ServiceDescriptor, secured: Secured | 
         ("grpc.keepalive_timeout_ms", 5_000),
         ("grpc.max_reconnect_backoff_ms", 1_000),
         ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.dns_min_time_between_resolutions_ms", LOOK_UP_AGAIN_MS),
     )
     if secured is None:
-        return grpc.aio.insecure_channel(address, options=options)
+        return grpc.aio.insecure_channel(target, options=options)
     # The name of the service is checked, not that of the host: an address may be anything that leads there.
     expected = (*options, ("grpc.ssl_target_name_override", name_of(secured.service)))
     certificates = secured.certificates
     channel = RenewingChannel(
-        lambda: grpc.aio.secure_channel(address, certificates.current.channel_credentials(), options=expected)
+        lambda: grpc.aio.secure_channel(target, certificates.current.channel_credentials(), options=expected)
     )
     certificates.on_change(channel.renew)
     return channel

@@ -2,7 +2,7 @@
 
 start   settings, telemetry, schema at the expected head or refuse, database, keys, server, followers
 ready   health says SERVING once the keys that verify tokens are known
-drain   on SIGTERM: NOT_SERVING, wait until clients noticed, finish what is in flight
+drain   on SIGTERM: NOT_SERVING, which clients watch; wait until they noticed, finish what is in flight
 stop    followers, background work, access log, channels, database, telemetry: what others rest on goes last
 """
 
@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 import grpc
 import uvloop
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
+from grpc_health.v1 import health_pb2_grpc
 from nhip.feed.v1 import service_pb2 as feed_pb2
 from nhip.feed.v1 import service_pb2_grpc as feed_pb2_grpc
 
@@ -36,6 +35,7 @@ from libs.runtime.call import ACCESS_FEED, Host
 from libs.runtime.certificates import CertificateError, Certificates
 from libs.runtime.channels import Secured, ServiceCredentials, open_channel
 from libs.runtime.faults import FaultPlan
+from libs.runtime.health import SERVING, Health
 from libs.runtime.interceptors import Interceptor
 from libs.runtime.interceptors.access import Access
 from libs.runtime.interceptors.audit import AccessLog, Audit
@@ -97,7 +97,7 @@ class Process:
     address: str
     followers: Sequence[Follower]
     access_log: AccessLog
-    health: health_aio.HealthServicer
+    health: Health
     host: Host
     channels: list[grpc.aio.Channel]
     # A plain server of health alone, for probes that have no certificate, and where it listens; None where none is asked for.
@@ -108,7 +108,7 @@ class Process:
     async def ready(self) -> None:
         """Returns when health says SERVING."""
         await self.ground.keys.known.wait()
-        await self.health.set("", health_pb2.HealthCheckResponse.SERVING)
+        await self.health.set("", SERVING)
         READY.set(1)
 
     async def stop(self) -> None:
@@ -118,6 +118,7 @@ class Process:
         await self.health.enter_graceful_shutdown()
         await asyncio.sleep(settings.drain_seconds)
         self.host.is_draining = True
+        self.health.end_watches()
         await self.server.stop(settings.shutdown_seconds)
         if self.health_door is not None:
             await self.health_door.stop(0)
@@ -163,8 +164,7 @@ async def start(settings: Settings, build: Build, clock: Clock = system_clock) -
     server = new_server()
     apis = {**assembly.apis, feed_pb2.DESCRIPTOR.services_by_name["FeedService"]: FeedServer(database, feeds)}
     add_services(server, apis, _chain(settings, verifier, access_log, followers), host)
-    health = health_aio.HealthServicer()
-    await health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+    health = Health()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     interface = settings.listen.rpartition(":")[0]
     port = (
@@ -198,7 +198,7 @@ async def start(settings: Settings, build: Build, clock: Clock = system_clock) -
     return process
 
 
-async def _health_door(listen: str, health: health_aio.HealthServicer) -> tuple[grpc.aio.Server | None, str]:
+async def _health_door(listen: str, health: Health) -> tuple[grpc.aio.Server | None, str]:
     if not listen:
         return None, ""
     door = grpc.aio.server()

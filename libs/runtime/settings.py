@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+# In NHIP_PEERS, between the addresses of a service's replicas, where no name leads to all of them.
+REPLICAS = "|"
+
 
 class SettingsError(Exception):
     """A setting is missing or malformed; the message names it."""
@@ -20,7 +23,7 @@ class Settings:
     listen: str
     metrics_listen: str
     database_url: str
-    # Service name → host:port.
+    # Service name → host:port, or those of its replicas with bars between.
     peers: Mapping[str, str]
     secrets: Path
     # Names this replica; the same after a restart of its process.

@@ -70,6 +70,9 @@ class Edge:
         try:
             reply = await self._answer(request)
             status, size = reply.status, len(reply.body)
+            if not self.health.is_serving:
+                # Whoever calls again comes by another connection, and that leads elsewhere: none is cut off at the end.
+                reply.headers.append((b"connection", b"close"))
             await send_reply(request, reply, send)
         finally:
             seen.finish(request, status, size, self._access_log)
