@@ -38,7 +38,8 @@ run: .venv/ready ## start the platform, sample data, the journey; serve until Ct
 test: .venv/ready ## the whole suite, on two workers
 	@exec $(BIN)/python -m pytest -n 2
 
-test-lifecycle: .venv/ready ## what a short test cannot show: a follower behind by a million changes
+test-lifecycle: .venv/ready ## what a short test cannot show: each process replaced under 100,000 requests, a follower a million behind: N=
+	NHIP_LIFECYCLE_REQUESTS=$(or $(N),100000) $(BIN)/python -m pytest tests/resilience/test_rolling.py
 	NHIP_LIFECYCLE_CHANGES=1000000 $(BIN)/python -m pytest -s tests/libs/feed/test_far_behind.py
 
 test-spark: .venv/ready ## the batch on Spark, in an environment of its own with pyspark and a Java

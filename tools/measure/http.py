@@ -40,24 +40,33 @@ def request_bytes(method: str, path: str, headers: Mapping[str, str], body: byte
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
+    """One connection, which carries one request at a time."""
+
     def __init__(self) -> None:
+        self.is_open = False
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
         self._body: list[bytes] = []
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Asyncio's."""
+        self.is_open = True
         # uvloop's transports write without being asyncio's own class.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
+        """Asyncio's."""
         self._parser.feed_data(data)
 
     def on_body(self, body: bytes) -> None:
+        """The parser's."""
         self._body.append(body)
 
     def on_message_complete(self) -> None:
+        """The parser's."""
+        self.is_open = self.is_open and self._parser.should_keep_alive()
         answer, body = self._answer, b"".join(self._body)
         self._answer, self._body = None, []
         status = self._parser.get_status_code()
@@ -66,16 +75,21 @@ class _Connection(asyncio.Protocol):
             answer.set_result((status, body))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Asyncio's."""
+        self.is_open = False
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(exc or ConnectionError("the server closed the connection"))
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
+        """Status and body of the answer. Raises OSError when the connection breaks before it is whole."""
         assert self._transport is not None  # noqa: S101 the connection is made before it is asked
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer
 
     def close(self) -> None:
+        """Ends it."""
+        self.is_open = False
         if self._transport is not None:
             self._transport.close()
 
@@ -90,7 +104,7 @@ async def load(
     numbers = iter(range(total))
 
     async def drive() -> None:
-        _, connection = await loop.create_connection(_Connection, parts.hostname or "127.0.0.1", parts.port or 80)
+        _, connection = await loop.create_connection(Connection, parts.hostname or "127.0.0.1", parts.port or 80)
         for number in numbers:
             request = next_request(number)
             began = time.perf_counter()

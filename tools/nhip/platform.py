@@ -19,6 +19,7 @@ import psutil
 
 from libs.database.embedded import EmbeddedPostgres
 from libs.database.ports import free_port, is_port_free, reserve_port
+from libs.runtime.settings import REPLICAS
 from tools.backup.configuration import configuration_of
 from tools.backup.repository import BackupError
 from tools.nhip import databases, health
@@ -26,7 +27,7 @@ from tools.nhip.authority import Authority
 from tools.nhip.databases import DatabasesError
 from tools.nhip.home import Credentials, Home
 from tools.nhip.programs import Keeper, Program
-from tools.nhip.services import SERVICES, Door, Service
+from tools.nhip.services import SERVICES, Door, Service, replicated
 from tools.nhip.state import PlatformState, ServiceState, StateFile
 
 _HOST = "127.0.0.1"
@@ -53,8 +54,8 @@ class Platform:
 
     `edge_port` is where the edge listens on 127.0.0.1; None takes a free port. `database_url_template` names an
     external PostgreSQL in place of the embedded one. `secured` has services call each other by certificates of an authority of
-    this home. `durable=False` is for tests: a crash of the machine loses the
-    data.
+    this home. Of each service run as many processes as `replicas` says; the second of `records` is called `records-1`.
+    `durable=False` is for tests: a crash of the machine loses the data.
     """
 
     def __init__(
@@ -65,13 +66,14 @@ class Platform:
         database_url_template: str = "",
         secured: bool = False,
         durable: bool = True,
+        replicas: int = 1,
         services: Sequence[Service] = SERVICES,
         report: Report = lambda _: None,
     ) -> None:
         self.home = Home(home.resolve())
         self._edge_port = edge_port
         self._secured = secured
-        self._services = tuple(services)
+        self._services = replicated(services, replicas)
         self._report = report
         self._state = StateFile(self.home)
         self._keepers: dict[str, Keeper] = {}
@@ -113,7 +115,7 @@ class Platform:
         try:
             self.home.prepare()
             if self._secured:
-                Authority(self.home.certificates, [service.name for service in self._services]).make()
+                Authority(self.home.certificates, [one.name for one in self._services if not one.replica]).make()
             self._lock = self._state.lock()
         except OSError as error:
             message = f"{self.home.path} cannot be written: {error.strerror}. Set NHIP_HOME to a directory that can."
@@ -228,7 +230,7 @@ class Platform:
         self._database_keeper.start()
         self._report("PostgreSQL accepts connections")
         self._start_archiver()
-        behind = databases.prepare(self.databases, self._services)
+        behind = databases.prepare(self.databases, [one for one in self._services if not one.replica])
         if behind:
             self._report(f"migrating {', '.join(service.name for service in behind)}")
             databases.migrate([self._program(service, "migrate") for service in behind])
@@ -285,7 +287,7 @@ class Platform:
         services = {}
         for service in self._services:
             before = known.get(service.name, ServiceState("", ""))
-            if service.door is Door.HTTP and self._edge_port:
+            if service.door is Door.HTTP and self._edge_port and not service.replica:
                 if not is_port_free(self._edge_port):
                     message = (
                         f"port {self._edge_port} of {_HOST} is taken by another program;"
@@ -307,26 +309,29 @@ class Platform:
     def _program(self, service: Service, verb: str) -> Program:
         services = self.state.services
         here = services[service.name]
-        peers = (f"{each.name}={services[each.name].address}" for each in self._services if each.door is Door.GRPC)
+        peers: dict[str, list[str]] = {}
+        for each in self._services:
+            if each.door is Door.GRPC:
+                peers.setdefault(each.service, []).append(services[each.name].address)
         environment = {
             # One arena per core or so: a service's threads are few, and arenas keep what they once held.
             "MALLOC_ARENA_MAX": "2",
             "PYTHONUNBUFFERED": "1",
             "NHIP_LOG_LEVEL": "INFO",
             **os.environ,
-            "NHIP_SERVICE": service.name,
-            "NHIP_INSTANCE": f"{service.name}-0",
+            "NHIP_SERVICE": service.service,
+            "NHIP_INSTANCE": f"{service.service}-{service.replica}",
             "NHIP_METRICS_LISTEN": here.metrics_address,
-            "NHIP_PEERS": ",".join(peers),
+            "NHIP_PEERS": ",".join(f"{name}={REPLICAS.join(addresses)}" for name, addresses in peers.items()),
             "NHIP_SECRETS": str(self.home.secrets),
             "NHIP_DEVELOPMENT_LOGIN": "1",
         }
         environment["NHIP_EDGE_LISTEN" if service.door is Door.HTTP else "NHIP_LISTEN"] = here.address
         if self._secured:
-            environment["NHIP_TLS"] = str(self.home.certificates / service.name)
+            environment["NHIP_TLS"] = str(self.home.certificates / service.service)
             environment["NHIP_HEALTH_LISTEN"] = here.health_address
         if service.has_database:
-            environment["NHIP_DATABASE_URL"] = self.databases.url(service.name)
+            environment["NHIP_DATABASE_URL"] = self.databases.url(service.service)
         return Program(service.name, service.module, verb, environment, self.home.log(service.name))
 
 
