@@ -21,6 +21,7 @@ import pytest
 from libs import ids
 from libs.database.embedded import EmbeddedPostgres
 from libs.database.migrations import migrate
+from tests.support.places import cluster_folder
 
 # Workers inherit the environment of the process that started them, and with it the directory of the run.
 _RUN = "NHIP_TEST_RUN"
@@ -34,7 +35,7 @@ _lease: IO[bytes] | None = None
 def pytest_configure(config: pytest.Config) -> None:
     """Opens the run's directory, and holds a lease on it until this process ends."""
     if not hasattr(config, "workerinput"):
-        folder = Path(tempfile.mkdtemp(prefix="nhip-tests-"))
+        folder = Path(tempfile.mkdtemp(prefix="nhip-tests-", dir=cluster_folder()))
         # The account that runs PostgreSQL in root's stead passes through.
         folder.chmod(0o711)
         os.environ[_RUN] = str(folder)
@@ -61,7 +62,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture
 def home_path() -> Iterator[Path]:
     """A directory to be a platform's home, not made yet, which the account that stands in for root can reach."""
-    with tempfile.TemporaryDirectory(prefix="nhip-home-") as folder:
+    with tempfile.TemporaryDirectory(prefix="nhip-home-", dir=cluster_folder()) as folder:
         Path(folder).chmod(0o711)
         yield Path(folder, "home")
 
