@@ -5,8 +5,7 @@ http://hl7.org/fhir/R4/references.html
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from libs.fhir.definitions import is_resource_type
 
@@ -16,8 +15,7 @@ _CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?(\S+)")
 _FRAGMENT = re.compile(r"#[A-Za-z0-9.-]{0,64}")
 
 
-@dataclass(frozen=True, slots=True)
-class LocalReference:
+class LocalReference(NamedTuple):
     """A reference to a resource of this server: `Patient/123`."""
 
     type: str

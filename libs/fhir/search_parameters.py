@@ -7,6 +7,7 @@ is silently ignored.
 """
 
 import functools
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -142,16 +143,13 @@ def normalized(text: str) -> str:
     if text.isascii():
         return " ".join(text.casefold().split())
     composed = unicodedata.normalize("NFKC", text).casefold()
-    plain = "".join(_plain_letter(character) for character in composed)
-    return " ".join(plain.split())
+    return " ".join(_ACCENTED.sub(_plain_letter, composed).split())
 
 
 _COMBINING = range(0x0300, 0x0370)
-# Beyond Latin Extended Additional no letter is Latin with an accent.
-_LATIN_END = 0x1F00
+# Where Latin letters with accents are, and accents that stand alone.
+_ACCENTED = re.compile("[\u0080-\u036f\u1e00-\u1eff]")
 
 
-def _plain_letter(character: str) -> str:
-    if ord(character) >= _LATIN_END or 0x0370 <= ord(character) < 0x1E00:  # noqa: PLR2004 Greek up to Latin Extended Additional
-        return character
-    return "".join(one for one in unicodedata.normalize("NFD", character) if ord(one) not in _COMBINING)
+def _plain_letter(found: re.Match[str]) -> str:
+    return "".join(one for one in unicodedata.normalize("NFD", found[0]) if ord(one) not in _COMBINING)
