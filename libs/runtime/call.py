@@ -122,6 +122,10 @@ class Call:
         if citizen_key:
             self.citizen_key = citizen_key
 
+    def look_at_nothing(self) -> None:
+        """The call has neither read nor written what is stored about anybody: there is no access to record."""
+        self.is_recorded = True
+
     def part(self) -> Call:
         """A call for a part of a stream that has a transaction of its own, which records whose data that part touched."""
         part = Call(self.method, self.context, self._host)

@@ -231,6 +231,7 @@ class Decision:
     organization_id: str = ""
     sensitivity: Sensitivity = Sensitivity.GENERAL
     content_hash: bytes = b""
+    # Filled in when it is written.
     entries: IndexEntries = field(default_factory=IndexEntries)
 
     @property

@@ -73,6 +73,7 @@ async def _check(
     trial = service_pb2.CreateResourceRequest()
     trial.CopyFrom(message)
     trial.id = new_id()
+    trial.id_is_provisional = True
     trial.validate_only = True
     trial.request_id = ""
     response: service_pb2.CreateResourceResponse = await upstream["records.CreateResource"](trial, request)

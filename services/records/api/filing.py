@@ -16,7 +16,8 @@ from services.records.rules import errors
 from services.records.rules.allergies import codings_of, conflict, substances_of
 from services.records.rules.checking import allergy_with_atc, override_of, with_atc
 from services.records.rules.deciding import decide, wanted_targets
-from services.records.rules.filing import finished
+from services.records.rules.filing import finished, source_of
+from services.records.rules.index_entries import entries_of
 from services.records.rules.orders import drugs_of, medications_wanted, orders_of
 from services.records.store import allergies, resources, therapies
 
@@ -26,12 +27,13 @@ async def decide_on(
 ) -> list[Decision]:
     """A decision for each intent, after three statements at most: versions, references' targets, registrations."""
     misunderstood = subscribing.prepare(intents, caller)
-    known = [(one.type, one.id) for one in intents if not one.is_new_id]
+    known = [one for one in intents if not one.is_new_id]
     references = wanted_targets(intents)
     wanted = {local for found in references.values() for _, local in found}
-    patients = [one.id for one in intents if one.type == "Patient" and one.body is not None]
+    patients = [one.id for one in known if one.type == "Patient" and one.body is not None]
+    keys = [(one.type, one.id) for one in known]
     looked = Looked(
-        currents=await resources.currents(reader, caller, seen_at, known, with_bodies=with_bodies),
+        currents=await resources.currents(reader, caller, seen_at, keys, with_bodies=with_bodies),
         targets=await resources.targets(reader, caller, seen_at, sorted(wanted, key=str)),
         registrations=await resources.registrations(reader, patients),
     )
@@ -41,6 +43,15 @@ async def decide_on(
         if error is not None and decision.error is None:
             decision.error, decision.outcome = error, Outcome.REJECTED
     return decisions
+
+
+def decide_unseen(intent: Intent, caller: Caller) -> Decision | None:
+    """The decision on a new Patient that refers to nothing, which no look at what is stored would change; None for others."""
+    references = wanted_targets([intent])
+    if intent.type != "Patient" or not intent.is_new_id or any(references.values()):
+        return None
+    (decision,) = decide([intent], references, Looked({}, {}, {}), caller)
+    return decision
 
 
 async def check_orders(reader: Reader, caller: Caller, seen_at: datetime, decisions: Sequence[Decision]) -> None:
@@ -99,6 +110,10 @@ async def write(
     """Writes and announces; what each resource is afterwards, in order."""
     stored = [_stored(one, recorded_at, organization_id) for one in decisions]
     written = [(one, after.body) for one, after in zip(decisions, stored, strict=True) if one.writes]
+    for decision, _ in written:
+        if decision.intent.body is not None:
+            source = source_of(decision.organization_id)
+            decision.entries = entries_of(decision.intent.body, decision.intent.type, source)
     await resources.write(writer, organization_id, recorded_at, written)
     for decision, _ in written:
         writer.announce(FEED, decision.intent.key, wire.event_of(decision), is_new=decision.intent.is_new_id)

@@ -37,11 +37,14 @@ class Writing(UseCases):
             request.body, request.type, own_base=request.base_url, enforces_profiles=self.policy.enforces_profiles
         )
         require_own_id(request.type, request.id, "")
-        is_new = not request.id
+        is_provisional = request.validate_only and request.id_is_provisional
+        is_new = not request.id or is_provisional
         body["id"] = request.id or new_id()
         intent = Intent(Operation.CREATE, request.type, body["id"], body, is_new_id=is_new, own_base=request.base_url)
         if not (request.validate_only or request.request_id or request.if_none_exist):
             return _created(await self._creations.create(call, intent), Outcome.CREATED)
+        if is_provisional and not request.if_none_exist and _is_sound_unseen(intent, call):
+            return service_pb2.CreateResourceResponse(outcome=wire.outcome_number(Outcome.CREATED))
         now = to_milliseconds(self.clock())
         if request.validate_only:
             return await self._plan_creation(request, call, intent, now)
@@ -75,6 +78,8 @@ class Writing(UseCases):
             filing.touch_attempts(call, decisions)
             filing.require_all(decisions)
             await filing.check_orders(reader, call.caller, now, decisions)
+        if request.id_is_provisional:
+            return service_pb2.CreateResourceResponse(outcome=wire.outcome_number(Outcome.CREATED))
         (stored,) = filing.planned(decisions, now, call.caller.organization_id)
         filing.touch(call, stored)
         return _created(stored, Outcome.CREATED)
@@ -130,6 +135,16 @@ class Writing(UseCases):
             (stored,) = await filing.carry_out(writer, call, now, decisions)
             outcome = wire.outcome_number(decisions[0].outcome)
             return await writer.answer(service_pb2.DeleteResourceResponse(version=stored.version, outcome=outcome))
+
+
+def _is_sound_unseen(intent: Intent, call: Call) -> bool:
+    """True for a Patient who could be filed whatever is stored. Raises what speaks against it; False if a look is needed."""
+    decision = filing.decide_unseen(intent, call.caller)
+    if decision is None:
+        return False
+    filing.require_all([decision])
+    call.look_at_nothing()
+    return True
 
 
 def _created(stored: Stored, outcome: Outcome) -> service_pb2.CreateResourceResponse:

@@ -10,8 +10,7 @@ from libs.errors import NhipError
 from libs.fhir.references import LocalReference
 from services.records.model import Current, Decision, Intent, Looked, Operation, Outcome, Target
 from services.records.rules import errors
-from services.records.rules.filing import content_hash, references_of, source_of, subject_of
-from services.records.rules.index_entries import entries_of
+from services.records.rules.filing import content_hash, references_of, subject_of
 from services.records.rules.sensitivity import sensitivity_of
 
 References = Sequence[tuple[str, LocalReference]]
@@ -39,9 +38,6 @@ def decide(
             decision.outcome = Outcome.REJECTED
         elif decision.writes and decision.intent.body is not None:
             decision.sensitivity = sensitivity_of(decision.intent.body)
-            decision.entries = entries_of(
-                decision.intent.body, decision.intent.type, source_of(decision.organization_id)
-            )
     return decisions
 
 

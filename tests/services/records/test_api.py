@@ -218,6 +218,29 @@ async def test_a_dry_run_checks_and_stores_nothing(stage):
         await stage.create(an_observation("reg-unknown"), validate_only=True)
 
 
+async def test_a_newcomer_is_checked_under_an_id_that_is_not_given_yet(stage):
+    trial = {"id": "not-given-yet", "validate_only": True, "id_is_provisional": True}
+
+    async def tried(**more):
+        body = {**a_patient("not-given-yet"), **more}
+        request = service_pb2.CreateResourceRequest(type="Patient", body=json.dumps(body).encode(), **trial)
+        return await stage.call("CreateResource", request)
+
+    answer = await tried()
+    assert (answer.outcome, answer.HasField("resource")) == (CREATED, False)
+    assert await stage.running.database.pool.fetchval("SELECT count(*) FROM changes WHERE feed = 'access'") == 0
+    with pytest.raises(Refused) as refused:
+        await tried(gender="unheard-of")
+    assert refused.value.reason == "RESOURCE_INVALID"
+    with pytest.raises(Refused) as refused:
+        await tried(managingOrganization={"reference": "Organization/nowhere"})
+    assert refused.value.reason == "REFERENCE_UNKNOWN"
+    hospital = await stage.create({"resourceType": "Organization", "name": "โรงพยาบาล"})
+    answer = await tried(managingOrganization={"reference": f"Organization/{hospital.id}"})
+    assert (answer.outcome, answer.HasField("resource")) == (CREATED, False)
+    assert await stage.found("Patient") == []
+
+
 async def test_a_repeated_request_is_answered_as_before(stage):
     await stage.arrive("reg-1")
     first = await stage.create(an_observation("reg-1"), request_id="r-1")

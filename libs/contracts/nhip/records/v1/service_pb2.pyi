@@ -31,6 +31,7 @@ class CreateResourceRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     BASE_URL_FIELD_NUMBER: _builtins.int
+    ID_IS_PROVISIONAL_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     body: _builtins.bytes
     if_none_exist: _builtins.str
@@ -41,6 +42,10 @@ class CreateResourceRequest(_message.Message):
     validate_only: _builtins.bool
     base_url: _builtins.str
     """The address that the caller knows this server by, such as `https://host/fhir/R4`: references under it are local ones."""
+    id_is_provisional: _builtins.bool
+    """With `validate_only`: `id` stands for one that is not given yet, so that nothing can be filed under it. Answers the
+    outcome alone, unless `if_none_exist` finds a resource; where nothing stored is looked at, no access is recorded.
+    """
     def __init__(
         self,
         *,
@@ -51,10 +56,11 @@ class CreateResourceRequest(_message.Message):
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
         base_url: _builtins.str = ...,
+        id_is_provisional: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "body", b"body", "id", b"id", "if_none_exist", b"if_none_exist", "request_id", b"request_id", "type", b"type", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "body", b"body", "id", b"id", "id_is_provisional", b"id_is_provisional", "if_none_exist", b"if_none_exist", "request_id", b"request_id", "type", b"type", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
