@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import asyncpg
@@ -18,6 +18,7 @@ from libs.database.engine import Database
 from libs.database.statements import Statement
 from libs.database.transactions import Writer
 from libs.feed.log import PARTITIONS, Cursor
+from libs.feed.progress import Progress
 
 LAG = Gauge("nhip_feed_lag_seconds", "Age of the oldest change that a follower has not applied.", ["source", "feed"])
 HEARD = Gauge(
@@ -109,33 +110,6 @@ class Subscription:
     groups: int = 1
 
 
-@dataclass(slots=True)
-class Progress:
-    """How far the projection of one group has come, as far as this process knows."""
-
-    cursor: Cursor = field(default_factory=Cursor)
-    # Whether this process applies the feed; else another replica does, and its cursor stands in the database.
-    is_ours: bool = False
-    looked_at: float = 0.0
-    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-    async def advance(self, cursor: Cursor) -> None:
-        """The projection now stands here."""
-        async with self._changed:
-            self.cursor = max(self.cursor, cursor)
-            self._changed.notify_all()
-
-    async def reached(self, cursor: Cursor, seconds: float) -> bool:
-        """Waits until it is known to stand at or after the cursor; False when that takes longer than `seconds`."""
-        try:
-            async with asyncio.timeout(seconds), self._changed:
-                await self._changed.wait_for(lambda: self.cursor >= cursor)
-        except TimeoutError:
-            return False
-        return True
-
-
 class Follower:
     """Follows one subscription until stopped: reconnects, backs off, rebuilds from a snapshot when its cursor expired."""
 
@@ -155,6 +129,7 @@ class Follower:
         self._owner = owner
         self.progress = [Progress() for _ in range(subscription.groups)]
         self._tasks: list[asyncio.Task[None]] = []
+        self._looking: dict[int, asyncio.Task[None]] = {}
 
     def start(self) -> None:
         """Begins to follow."""
@@ -165,6 +140,9 @@ class Follower:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for looking in self._looking.values():
+            looking.cancel()
+        await asyncio.gather(*self._looking.values(), return_exceptions=True)
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with self._database.writing() as writer:
                 for group in range(self._subscription.groups):
@@ -178,30 +156,34 @@ class Follower:
         """
         try:
             async with asyncio.timeout(seconds):
-                for group in range(self._subscription.groups):
-                    await self._reach(group, cursor)
+                for group, progress in enumerate(self.progress):
+                    if progress.cursor < cursor:
+                        await self._reach(group, cursor)
         except TimeoutError:
             return False
         return True
 
     async def _reach(self, group: int, cursor: Cursor) -> None:
-        progress = self.progress[group]
-        while progress.cursor < cursor:
-            if not progress.is_ours:
-                await self._look(group)
-            await progress.reached(cursor, CURSOR_LOOK_SECONDS)
+        arrived = self.progress[group].reached(cursor)
+        self._look_while_awaited(group)
+        await arrived
+
+    def _look_while_awaited(self, group: int) -> None:
+        """Where another replica applies the feed, one look at a time tells all who wait."""
+        progress, looking = self.progress[group], self._looking.get(group)
+        if progress.is_awaited and not progress.is_ours and (looking is None or looking.done()):
+            self._looking[group] = asyncio.create_task(self._look(group))
 
     async def _look(self, group: int) -> None:
-        """Learns how far the replica that applies the feed has come; who waits at the same time looks once."""
         progress = self.progress[group]
-        async with progress.looking:
-            if time.monotonic() - progress.looked_at < CURSOR_LOOK_SECONDS:
-                return
-            async with self._database.reading() as reader:
-                cursor = await reader.fetch_value(STANDING, **self._place(group))
-            progress.looked_at = time.monotonic()
-            if cursor:
-                await progress.advance(Cursor.parse(cursor))
+        while progress.is_awaited and not progress.is_ours:
+            # Who waits in vain is told so in time; what keeps the database from answering is told where it is used.
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                async with self._database.reading() as reader:
+                    cursor = await reader.fetch_value(STANDING, **self._place(group))
+                if cursor:
+                    progress.advance(Cursor.parse(cursor))
+            await asyncio.sleep(CURSOR_LOOK_SECONDS)
 
     @property
     def name(self) -> str:
@@ -251,7 +233,7 @@ class Follower:
     async def _follow_once(self, group: int) -> None:
         cursor = await self._lease(group)
         progress = self.progress[group]
-        await progress.advance(Cursor.parse(cursor))
+        progress.advance(Cursor.parse(cursor))
         groups = self._subscription.groups
         partitions = [] if groups == 1 else [number for number in range(PARTITIONS) if number % groups == group]
         request = service_pb2.FollowRequest(feed=self._subscription.feed, cursor=cursor, partitions=partitions)
@@ -273,9 +255,10 @@ class Follower:
                         await self._lease(group)
                         renewed = time.monotonic()
                 heard.set_to_current_time()
-                await progress.advance(Cursor.parse(response.cursor))
+                progress.advance(Cursor.parse(response.cursor))
         finally:
             progress.is_ours = False
+            self._look_while_awaited(group)
             stream.cancel()
 
     def _forget_gauges(self) -> None:
