@@ -117,6 +117,8 @@ _ORPHANS: Final = re.compile(f"(^|(?<=\\s))[{_FOLLOWER}]+")
 _NOT_LETTERS: Final = re.compile(r"[\W\d_]+", re.UNICODE)
 
 
+# A name is put in order three times while it is folded: for its title, for what is no name, for its key.
+@functools.lru_cache(4096)
 def normalize(text: str) -> str:
     """Brings a name to its one spelling; idempotent.
 
@@ -127,8 +129,9 @@ def normalize(text: str) -> str:
     told = unicodedata.normalize("NFC", text)
     told = " ".join(_INVISIBLE.sub("", told).split())
     if told.isascii():
-        return "".join(letter for letter in told if letter.isprintable())
-    told = "".join(letter for letter in told if letter == " " or not unicodedata.category(letter).startswith("C"))
+        return told if told.isprintable() else "".join(letter for letter in told if letter.isprintable())
+    if not told.isprintable():
+        told = "".join(letter for letter in told if letter == " " or not unicodedata.category(letter).startswith("C"))
     told = told.replace("\u0e40\u0e40", "\u0e41")
     told = _REPEATED.sub(r"\1", told)
     told = _SPLIT_AM.sub("\\1\u0e33", told)
@@ -139,10 +142,24 @@ def normalize(text: str) -> str:
     return " ".join(_ORPHANS.sub("", told).split())
 
 
+class _Letters(dict[int, int | None]):
+    """Which characters stay: letters and marks. Those of alphabets are looked up in Unicode's tables once."""
+
+    def __missing__(self, code: int) -> int | None:
+        kept = code if unicodedata.category(chr(code))[0] in "LM" else None
+        if code < _BEYOND_ALPHABETS:
+            self[code] = kept
+        return kept
+
+
+# Beyond lie the hundred thousand signs of Chinese and others, which would fill the memory and not repeat.
+_BEYOND_ALPHABETS: Final = 0x2E80
+_LETTERS: Final = _Letters()
+
+
 def match_key(text: str) -> str:
     """What is left to compare by: normalized, case folded, letters and marks only."""
-    folded = normalize(text).casefold()
-    return "".join(letter for letter in folded if unicodedata.category(letter)[0] in "LM")
+    return normalize(text).casefold().translate(_LETTERS)
 
 
 def split_prefix(text: str) -> tuple[Prefix | None, str]:
@@ -185,7 +202,7 @@ def prefixes_conflict(one: str | None, other: str | None) -> bool:
 def is_placeholder(text: str) -> bool:
     """True for what is written where no name is known: "-", "ไม่ทราบ", "unknown", "บุตรนาง…", nothing."""
     told = normalize(text).casefold()
-    bare = _NOT_LETTERS.sub("", "".join(letter for letter in told if letter not in _MARKS_ONLY))
+    bare = _NOT_LETTERS.sub("", _MARKS_ONLY.sub("", told))
     if not bare:
         return True
     is_filler = len(bare) >= _FILLER and len(set(bare)) == 1
@@ -208,7 +225,8 @@ def clean(given: str, family: str, prefix_code: str = "") -> PersonName:
 
 # One letter over and over is no name.
 _FILLER: Final = 3
-_MARKS_ONLY: Final = frozenset(map(chr, (*range(0x0E34, 0x0E3B), *range(0x0E47, 0x0E4F))))
+_MARKS: Final = (*range(0x0E34, 0x0E3B), *range(0x0E47, 0x0E4F))
+_MARKS_ONLY: Final = re.compile(f"[{''.join(map(chr, _MARKS))}]+")
 _NEWBORN: Final = re.compile(r"(?:บุตร|ลูก)\s*(?:ของ)?\s*(?:นางสาว|นาง|น\.\s*ส\.|แม่)")
 _WORDS_FOR_NO_NAME: Final = """
 ไม่ทราบ ไม่ทราบชื่อ ไม่ทราบนามสกุล ไม่ทราบชื่อสกุล ไม่ระบุ ไม่ระบุชื่อ ไม่มี ไม่มีชื่อ ไม่มีนามสกุล ไม่มีชื่อสกุล ไม่มีข้อมูล
@@ -223,7 +241,7 @@ def _continues(rest: str) -> bool:
     return bool(rest) and (rest[0] in _FOLLOWERS or not rest.strip())
 
 
-_FOLLOWERS: Final = frozenset("\u0e30\u0e31\u0e32\u0e33\u0e45") | _MARKS_ONLY
+_FOLLOWERS: Final = frozenset("\u0e30\u0e31\u0e32\u0e33\u0e45").union(map(chr, _MARKS))
 
 
 @functools.cache

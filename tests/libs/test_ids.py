@@ -29,3 +29,10 @@ def test_the_same_parts_give_the_same_id(parts):
 
 def test_where_parts_are_divided_matters():
     assert derived_id("a", "bc") != derived_id("ab", "c")
+
+
+@given(st.lists(st.text(), min_size=1, max_size=4))
+def test_a_derived_id_is_the_version_five_of_the_specification(parts):
+    namespace = uuid.UUID("5f0c3c1e-6d3c-5f5a-9d8b-0d7a4e1b2c90")
+    name = "\x1f".join(part.replace("\x1f", " ") for part in parts)
+    assert derived_id(*parts) == str(uuid.uuid5(namespace, name))
