@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from opentelemetry import trace
 
 from libs.database.statements import Statement
-from libs.feed.log import APPEND, LOCK, Announcement, partition_of
+from libs.feed.log import APPEND, LOCK, TRY_LOCK, Announcement, partition_of
 
 Response = TypeVar("Response", bound=Message)
 
@@ -81,15 +81,31 @@ class Writer(Reader):
         Raises RuntimeError after a write: the transaction has its number by then, and a writer of the same key could
         commit in between with a later number.
         """
-        wanted = [key for key in keys if key not in self._locked]
+        wanted = self._unlocked(keys)
+        if wanted:
+            # Sorted within the statement, so that two writers of the same keys never wait for each other.
+            hashes = sorted({_lock_hash(key) for key in wanted})
+            await self._connection.execute(LOCK.sql, *LOCK.arguments({"hashes": hashes}))
+            self._locked.update(wanted)
+
+    async def try_lock(self, *keys: str) -> bool:
+        """Holds these keys too, unless somebody else holds one: it never waits, so that others may be locked already.
+
+        What was read of them before may have changed until now. Raises RuntimeError as `lock`.
+        """
+        wanted = self._unlocked(keys)
         if not wanted:
-            return
-        if self._has_written:
+            return True
+        has_locked = bool(await self.fetch_value(TRY_LOCK, hashes=[_lock_hash(key) for key in wanted]))
+        if has_locked:
+            self._locked.update(wanted)
+        return has_locked
+
+    def _unlocked(self, keys: Iterable[str]) -> list[str]:
+        wanted = [key for key in keys if key not in self._locked]
+        if wanted and self._has_written:
             raise RuntimeError("keys are locked before the first write of a transaction, or the feed loses their order")
-        # Sorted within the statement, so that two writers of the same keys never wait for each other.
-        hashes = sorted({_lock_hash(key) for key in wanted})
-        await self._connection.execute(LOCK.sql, *LOCK.arguments({"hashes": hashes}))
-        self._locked.update(wanted)
+        return wanted
 
     async def execute(self, statement: Statement, **parameters: Any) -> int:
         """Runs a statement; the number of rows it changed."""

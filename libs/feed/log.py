@@ -68,6 +68,11 @@ LOCK = Statement(
     text("SELECT pg_advisory_xact_lock(hash) FROM unnest(CAST(:hashes AS bigint[])) AS wanted (hash)"),
 )
 
+TRY_LOCK = Statement(
+    "feed.try_lock_keys",
+    text("SELECT bool_and(pg_try_advisory_xact_lock(hash)) FROM unnest(CAST(:hashes AS bigint[])) AS wanted (hash)"),
+)
+
 APPEND = Statement(
     "feed.append",
     text(

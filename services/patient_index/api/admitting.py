@@ -1,6 +1,7 @@
 """From a message to a registration that may be placed, or to what is wrong with it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from nhip.patient_index.v1 import resources_pb2
@@ -18,9 +19,39 @@ from services.patient_index.rules.registering import (
     registration_id_of,
     violations,
 )
+from services.patient_index.store.reading import Content
 
 # What a question about demographics may leave out.
 _NOT_ASKED = frozenset({"organization_id", "local_number", "registration_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A registration of a caller's own organisation as its bytes, before anything of it is checked."""
+
+    registration_id: str
+    content: bytes
+    # None where the source does not say.
+    written_at: datetime | None
+
+    def is_held(self, held: Content) -> bool:
+        """True if the index holds just this, and was not written to later than it knows."""
+        return self.content == held.content and (self.written_at is None or self.written_at <= held.written_at)
+
+
+def sent_of(message: resources_pb2.Registration, caller: Caller) -> Sent | None:
+    """The registration that a message is of; None where a refusal is sure. What is held already was checked when it came."""
+    if not caller.organization_id or caller.organization_id != message.organization_id:
+        return None
+    registration_id = registration_id_of(message.organization_id, message.local_number)
+    if message.registration_id not in ("", registration_id):
+        return None
+    try:
+        written_at = wire.written_at(message)
+    except ValueError:
+        return None
+    identifiers = [normalized(wire.identifier_of(one)) for one in message.identifiers]
+    return Sent(registration_id, wire.content_of(message, identifiers), written_at)
 
 
 def admit(message: resources_pb2.Registration, caller: Caller, moment: datetime, path: str = "") -> Incoming:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from functools import partial
 
 from nhip.patient_index.v1 import resources_pb2, service_pb2
 
@@ -10,14 +11,15 @@ from libs.access.caller import Caller
 from libs.errors import NhipError
 from libs.runtime.call import Call
 from services.patient_index import wire
-from services.patient_index.api.admitting import admit, admit_item
+from services.patient_index.api.admitting import Sent, admit, admit_item, sent_of
 from services.patient_index.api.ground import Means, Rooted, touch_candidates
 from services.patient_index.api.together import Together
 from services.patient_index.api.transaction import Change
-from services.patient_index.model import Incoming, Placement
+from services.patient_index.model import Grade, Incoming, Outcome, Placement
 from services.patient_index.rules.blocking import scope_of
-from services.patient_index.rules.placing import find_matches, place
-from services.patient_index.rules.world import World, held_keys
+from services.patient_index.rules.placing import further_keys, place, weigh
+from services.patient_index.rules.world import World
+from services.patient_index.store.reading import read_contents
 
 # One batch is parsed while another is in the database; more at once would only wait for each other's locks.
 BATCHES_AT_ONCE = 2
@@ -49,12 +51,13 @@ class Registering(Rooted):
                 identifier_classes=wire.classes_of(placement.held),
             )
 
-        scope = scope_of([incoming])
+        scope, further = scope_of([incoming]), partial(further_keys, [incoming])
         if request.validate_only:
-            response = await self.means.index.look(scope, decide)
+            response = await self.means.index.look(scope, decide, further)
             _touch(call, response)
             return response
-        return await self._together.change(Change(call, scope, decide, moment, lambda response: _touch(call, response)))
+        change = Change(call, scope, decide, moment, further, lambda response: _touch(call, response))
+        return await self._together.change(change)
 
     async def BatchRegister(
         self, request: service_pb2.BatchRegisterRequest, call: Call
@@ -103,12 +106,13 @@ class Registering(Rooted):
     ) -> list[service_pb2.BatchRegisterResult]:
         async with self._batches:
             moment = self.means.clock()
+            known = await self._known(registrations, call)
             admitted: list[Incoming | service_pb2.BatchRegisterResult] = []
             for number, message in enumerate(registrations):
                 if number % ADMITTED_AT_ONCE == 0:
                     # A large batch takes a tenth of a second to read; other calls are answered in between.
                     await asyncio.sleep(0)
-                admitted.append(_admitted(message, call.caller, moment))
+                admitted.append(known.get(number) or _admitted(message, call.caller, moment))
             incoming = [one for one in admitted if isinstance(one, Incoming)]
             for one in incoming:
                 call.touch(registration=one.registration_id, resource=f"Patient/{one.registration_id}")
@@ -124,7 +128,38 @@ class Registering(Rooted):
                         results.append(one)
                 return service_pb2.BatchRegisterResponse(results=results)
 
-            return list((await self.means.index.change(call, scope_of(incoming), decide, moment)).results)
+            scope, further = scope_of(incoming), partial(further_keys, incoming)
+            return list((await self.means.index.change(call, scope, decide, moment, further)).results)
+
+    async def _known(
+        self, registrations: Sequence[resources_pb2.Registration], call: Call
+    ) -> dict[int, service_pb2.BatchRegisterResult]:
+        """The answers about those that the index holds just as they come, by their place: nothing of them is done again."""
+        sent: dict[str, tuple[int, Sent]] = {}
+        often: set[str] = set()
+        for number, message in enumerate(registrations):
+            if number % ADMITTED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            one = sent_of(message, call.caller)
+            if one is None:
+                continue
+            if one.registration_id in sent:
+                # What comes twice may change and change back: each is placed after the one before.
+                often.add(one.registration_id)
+            sent[one.registration_id] = number, one
+        async with self.means.database.reading() as reader:
+            contents = await read_contents(reader, sent.keys() - often)
+        known = {}
+        for registration_id, held in contents.items():
+            number, one = sent[registration_id]
+            if one.is_held(held):
+                call.touch(person=held.person_id, registration=registration_id, resource=f"Patient/{registration_id}")
+                known[number] = service_pb2.BatchRegisterResult(
+                    registration_id=registration_id,
+                    person_id=held.person_id,
+                    outcome=wire.outcome_of(Outcome.UNCHANGED),
+                )
+        return known
 
 
 def _touch(call: Call, response: service_pb2.RegisterResponse) -> None:
@@ -160,10 +195,11 @@ def _result(placement: Placement) -> service_pb2.BatchRegisterResult:
 
 def _weighed(world: World, placement: Placement) -> list[resources_pb2.Candidate]:
     """Whom a registration was matched to, with the weights that a rule made unnecessary for the decision."""
-    if not placement.matches:
-        return []
     held = placement.held
-    thorough = find_matches(world, held.features, held_keys(held), held.registration_id)
-    weighed = {one.registration_id: one for one in thorough}
-    shown = (weighed.get(one.registration_id, one) for one in placement.matches)
-    return [wire.candidate_of(one, world.held[one.registration_id]) for one in shown]
+    candidates = []
+    for found in placement.matches:
+        weighed = weigh(world, held.features, found.registration_id, held.registration_id)
+        # What was decided may have changed what a number is worth: a candidate is shown as it was found.
+        shown = found if weighed.grade is Grade.NONE else weighed
+        candidates.append(wire.candidate_of(shown, world.held[found.registration_id]))
+    return candidates

@@ -65,21 +65,27 @@ def name_and_year_key(given: str, family: str, born: str) -> Key:
 
 
 def scope_of(incoming: Iterable[Incoming]) -> Scope:
-    """What placing these registrations needs."""
+    """What placing these registrations needs at first: who shows their numbers. See `placing.further_keys`."""
     registration_ids: set[str] = set()
     keys: set[Key] = set()
     locks: set[str] = set()
     for one in incoming:
         registration_ids.add(one.registration_id)
-        keys.update(one.keys)
+        keys.update(numbers_among(one.keys))
         locks.update(locked_keys(one.registration_id, one.keys))
     return Scope(frozenset(registration_ids), keys=frozenset(keys), locks=frozenset(locks))
 
 
-def wider(scope: Scope, *, registration_ids: Collection[str] = ()) -> Scope:
-    """The same scope with these registrations, locked."""
+def numbers_among(keys: Iterable[Key]) -> list[Key]:
+    """The keys of identifiers among keys."""
+    return [key for key in keys if key[0] == KeyKind.IDENTIFIER]
+
+
+def wider(scope: Scope, *, registration_ids: Collection[str] = (), keys: frozenset[Key] = frozenset()) -> Scope:
+    """The same scope with these registrations, locked, and the blocks of these keys."""
     return replace(
         scope,
+        keys=scope.keys | keys,
         registration_ids=scope.registration_ids.union(registration_ids),
         locks=scope.locks.union(registration_ids),
     )

@@ -63,12 +63,15 @@ def match(
 
 def certain_rule(one: Features, other: Features, claim: Claim) -> str:
     """The name of the rule by which two are certainly one person; empty if none says so."""
-    if comparing.have_other_citizen_ids(one, other) or comparing.contradict(one, other):
+    number, other_number = number_of(one.identifiers), number_of(other.identifiers)
+    if (number and other_number and number != other_number) or comparing.contradict(one, other):
         return ""
     born_alike = comparing.birth_level(one, other) == EXACT
-    is_one_number = claim is Claim.SOUND and comparing.citizen_id_level(one, other) == SAME
-    if is_one_number and comparing.agree(one, other):
-        return SAME_NUMBER_AND_BIRTH if born_alike else SAME_NUMBER_AND_NAME
+    if claim is Claim.SOUND and number and number == other_number:
+        if born_alike:
+            return SAME_NUMBER_AND_BIRTH
+        if comparing.agree(one, other):
+            return SAME_NUMBER_AND_NAME
     if born_alike and comparing.sex_level(one, other) != DIFFERENT:
         shared = {mine.system for mine in one.identifiers if mine in other.identifiers}
         same_nation = bool(one.nationality) and one.nationality == other.nationality

@@ -15,11 +15,13 @@ from services.patient_index.model import (
     Identifier,
     Incoming,
     Key,
+    Loaded,
     Match,
     Outcome,
     Override,
     Placement,
 )
+from services.patient_index.rules.blocking import identifier_key, numbers_among
 from services.patient_index.rules.matching import PERSON_CONTRADICTED, Claim, certain_rule, forbids_linking, match
 from services.patient_index.rules.registering import account_number, number_of
 from services.patient_index.rules.soundness import Claimant, Claims, believed
@@ -40,7 +42,7 @@ def home_person_of(registration_id: str) -> str:
 def place(world: World, incoming: Incoming, caller: str, moment: datetime) -> Placement:
     """Registers or updates one, matches it, and links it where that is certain and nothing forbids it."""
     known = world.held.get(incoming.registration_id)
-    if known is not None and (known.content == incoming.content or incoming.written_at < known.written_at):
+    if known is not None and _is_told(incoming, known):
         if known.content == incoming.content and incoming.is_dated and incoming.written_at > known.written_at:
             world.rewritten[known.registration_id] = incoming.written_at
             world.held[known.registration_id] = replace(known, written_at=incoming.written_at)
@@ -56,9 +58,34 @@ def place(world: World, incoming: Incoming, caller: str, moment: datetime) -> Pl
     return Placement(world.held[held.registration_id], outcome, tuple(matches))
 
 
+def further_keys(incoming: Iterable[Incoming], loaded: Loaded | None = None) -> frozenset[Key]:
+    """By what else these are to be looked for, once those who show their numbers are loaded.
+
+    That is nothing where the content is known, and where a rule is certain of all who show the numbers: rules that are
+    certain ask for a shared number, and then nobody else is compared. Everything, where nothing is loaded.
+    """
+    return frozenset(key for one in incoming if loaded is None or not _is_plain(one, loaded) for key in one.keys)
+
+
+def _is_plain(incoming: Incoming, loaded: Loaded) -> bool:
+    known = loaded.held.get(incoming.registration_id)
+    if known is not None and _is_told(incoming, known):
+        return True
+    shown = {other for key in numbers_among(incoming.keys) for other in loaded.blocks[key]}
+    shown.discard(incoming.registration_id)
+    return bool(shown) and all(
+        certain_rule(incoming.features, loaded.held[other].features, Claim.SOUND) for other in shown
+    )
+
+
+def _is_told(incoming: Incoming, known: Held) -> bool:
+    """True for what the index knows already, or knows better."""
+    return known.content == incoming.content or incoming.written_at < known.written_at
+
+
 def find_matches(world: World, features: Features, keys: Iterable[Key], registration_id: str = NOBODY) -> list[Match]:
     """Whom these features may mean, found by their keys, the surest first, each with the weight of every field."""
-    candidates = world.candidates(keys, registration_id)
+    candidates = world.candidates(list(keys), registration_id)
     return _judged(world, features, candidates, _worth(world, features, registration_id), is_thorough=True)
 
 
@@ -72,18 +99,20 @@ def weigh(world: World, features: Features, other_id: str, registration_id: str 
 def settle(world: World, moment: datetime) -> None:
     """Gives each claimant of a number whose claimants changed the account key that it deserves.
 
-    That is none where the number is not believed. Called once, after the last decision.
+    That is none where the number is not believed. Called once, after the last decision. Raises NotLoadedError.
     """
+    world.require_blocks([identifier_key(number) for number in world.numbers])
     for number in world.numbers:
         claimants = world.claimants(number)
         if claimants is None:
             _silence(world, number, moment)
             continue
         sound = believed(claimants)
+        key = world.key_of(number) if sound else ""
         for claimant in claimants:
             held = world.held[claimant.registration_id]
             if account_number(held.features.identifiers) == number:
-                _grant(world, held, world.key_of(number) if held.registration_id in sound else "", moment)
+                _grant(world, held, key if held.registration_id in sound else "", moment)
 
 
 def _written(world: World, incoming: Incoming, known: Held | None, caller: str, moment: datetime) -> Held:
@@ -121,12 +150,19 @@ def _written(world: World, incoming: Incoming, known: Held | None, caller: str, 
 
 def _matches(world: World, held: Held, keys: Iterable[Key]) -> list[Match]:
     """As the index decides: if a rule is certain of somebody, the model is not asked about others."""
-    candidates = world.candidates(keys, held.registration_id)
-    if not candidates:
-        return []
+    keys = list(keys)
     worth = _worth(world, held.features, held.registration_id)
-    ruled = [other for other in candidates if certain_rule(held.features, world.held[other].features, worth(other))]
-    return _judged(world, held.features, ruled or candidates, worth)
+    # Those who show the same number first: where a rule is certain of one of them, nobody else need be found.
+    for wanted in (numbers_among(keys), keys):
+        candidates = world.candidates(wanted, held.registration_id)
+        ruled = [
+            Match(other, Grade.CERTAIN, 0.0, 1.0, (), rule)
+            for other in candidates
+            if (rule := certain_rule(held.features, world.held[other].features, worth(other)))
+        ]
+        if ruled:
+            return sorted(ruled, key=lambda one: one.registration_id)
+    return _judged(world, held.features, candidates, worth)
 
 
 def _judged(

@@ -165,7 +165,11 @@ def opens_account(identifier: Identifier) -> bool:
 
 def number_of(found: tuple[Identifier, ...]) -> str:
     """The citizen id among identifiers; empty without one."""
-    return next((one.value for one in found if one.system == identifiers.CITIZEN_ID), "")
+    # A plain loop: this is asked of every pair several times, and a generator costs more than the answer.
+    for one in found:
+        if one.system == identifiers.CITIZEN_ID:
+            return one.value
+    return ""
 
 
 @lru_cache(_CACHED)

@@ -71,6 +71,8 @@ def _is_comparable(features: Features) -> bool:
 
 def _groups(claimants: Sequence[Claimant]) -> list[list[Claimant]]:
     """Claimants joined by agreement or by their person, however long the chain."""
+    if len({claimant.person_id for claimant in claimants}) == 1:
+        return [list(claimants)]
     groups: list[list[Claimant]] = []
     for claimant in claimants:
         near = [group for group in groups if any(_belong_together(claimant, one) for one in group)]

@@ -5,7 +5,7 @@ those. Decisions are taken one after the other in it, so that a batch ends as it
 then different from what was loaded is written in bulk.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -115,6 +115,12 @@ class World:
         ids = frozenset(held.registration_id for held in members)
         self.require(Scope(registration_ids=ids, locks=frozenset(locks)))
 
+    def require_blocks(self, keys: Iterable[Key]) -> None:
+        """Makes sure that it is known who is found under these. Raises NotLoadedError, with all that are lacking."""
+        missing = [key for key in keys if self.blocks.get(key) is None]
+        if missing:
+            raise NotLoadedError(Scope(keys=frozenset(missing), locks=locks_of(missing)))
+
     def members(self, person_id: str) -> list[Held]:
         """The registrations of a person."""
         return [self.held[one] for one in self._members.get(person_id, ())]
@@ -130,8 +136,9 @@ class World:
             raise NotLoadedError(Scope(keys=frozenset({key}), locks=locks_of([key])))
         return set() if self._is_cut(key) else found
 
-    def candidates(self, keys: Iterable[Key], registration_id: str) -> list[str]:
+    def candidates(self, keys: Sequence[Key], registration_id: str) -> list[str]:
         """Who is to be compared, by the most discriminating keys first, without the registration itself."""
+        self.require_blocks(keys)
         found: dict[str, None] = {}
         for key in keys:
             if len(found) >= MAX_CANDIDATES:

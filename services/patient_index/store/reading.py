@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -89,6 +89,17 @@ READ_REGISTRATIONS = Statement(
     ),
 )
 
+READ_CONTENTS = Statement(
+    "patient_index.read_contents",
+    text(
+        """
+        SELECT CAST(registration_id AS text) AS registration_id, CAST(person_id AS text) AS person_id, content, written_at
+        FROM registrations
+        WHERE registration_id = ANY (CAST(:registration_ids AS uuid[]))
+        """
+    ),
+)
+
 READ_VERSIONS = Statement(
     "patient_index.read_versions",
     text(
@@ -150,6 +161,21 @@ async def read_registrations(reader: Reader, registration_ids: Collection[str]) 
     """Registrations by id; those that do not exist are left out."""
     rows = await reader.fetch(READ_REGISTRATIONS, registration_ids=list(registration_ids))
     return {one.registration_id: one for one in map(held_of, rows)}
+
+
+class Content(NamedTuple):
+    """What is held of a registration, before anything of it is understood."""
+
+    registration_id: str
+    person_id: str
+    content: bytes
+    written_at: datetime
+
+
+async def read_contents(reader: Reader, registration_ids: Collection[str]) -> dict[str, Content]:
+    """Contents by registration; those that do not exist are left out."""
+    rows = await reader.fetch(READ_CONTENTS, registration_ids=list(registration_ids))
+    return {row["registration_id"]: Content(*row) for row in rows}
 
 
 async def read_persons(reader: Reader, person_ids: Collection[str], citizen_key: str | None) -> dict[str, list[Held]]:

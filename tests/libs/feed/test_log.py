@@ -175,3 +175,16 @@ def test_a_cursor_survives_its_text():
     assert Cursor.parse("") == Cursor()
     with pytest.raises(ValueError, match="two numbers"):
         Cursor.parse("12")
+
+
+async def test_a_free_key_is_locked_late_without_waiting_and_one_that_somebody_holds_is_not(postgres):
+    async with ground_database(postgres) as database, database.writing() as holder:
+        await holder.lock("held")
+        async with database.writing() as writer:
+            await writer.lock("mine")
+            assert await writer.try_lock("mine", "free")
+            assert not await writer.try_lock("other", "held")
+            writer.announce("exchange", "free", ExchangeEvent())
+            await writer.flush()
+            with pytest.raises(RuntimeError, match="before the first write"):
+                await writer.try_lock("late")

@@ -11,7 +11,8 @@ from libs.thai.identifiers import WORK_PERMIT, Local, local
 from services.patient_index.model import Identifier
 from services.patient_index.rules.blocking import MAX_BLOCK, MAX_CANDIDATES, scope_of
 from services.patient_index.rules.identifying import IdentifierClass, class_of, what_is_wrong
-from services.patient_index.store.loading import load
+from services.patient_index.rules.placing import further_keys
+from services.patient_index.store.loading import load, load_blocks
 from tests.services.patient_index.calling import Index, an_index, refusal
 from tests.services.patient_index.people import (
     CLINIC,
@@ -191,6 +192,7 @@ async def test_a_storm_of_one_name_loads_no_more_for_the_last_than_for_the_first
     incoming = an_incoming(born="1955-03-07", place="", phone="", organization=CLINIC)
     async with index.running.database.reading() as reader:
         loaded = await load(reader, scope_of([incoming]), MAX_BLOCK)
+        loaded = await load_blocks(reader, loaded, further_keys([incoming], loaded), MAX_BLOCK)
     # The block of the name alone is cut: only those born on the day, or in the year, are looked at.
     assert loaded.cut
     assert len(loaded.held) <= MAX_CANDIDATES + MAX_BLOCK

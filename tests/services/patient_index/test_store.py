@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -18,7 +19,7 @@ from services.patient_index.model import Held, Incoming, Scope
 from services.patient_index.rules.blocking import MAX_BLOCK, identifier_key, scope_of
 from services.patient_index.rules.deciding import Word, link, unlink
 from services.patient_index.rules.history import replay
-from services.patient_index.rules.placing import place
+from services.patient_index.rules.placing import further_keys, place
 from services.patient_index.rules.world import World
 from services.patient_index.store import reading
 from services.patient_index.store.loading import FIND_BLOCKS, FIND_REGISTRATIONS, load
@@ -47,6 +48,10 @@ EVERY_DECISION = Statement(
         FROM decisions ORDER BY position
         """
     ),
+)
+ASKED = Statement(
+    "test.asked",
+    text("SELECT rule, CAST(:namesake AS uuid) IN (registration_id, other_id) AS is_namesake FROM reviews"),
 )
 VERSIONS = Statement("test.versions", text("SELECT version, content FROM registration_versions ORDER BY version"))
 LOADING = ["feed.lock_keys", "patient_index.find_blocks", "patient_index.find_registrations"]
@@ -77,7 +82,7 @@ async def register(index: Index, *incoming: Incoming) -> list[Held]:
         placed[:] = [place(world, one, "client/test", NOW).held for one in incoming]
         return service_pb2.BatchRegisterResponse()
 
-    await index.change(None, scope_of(incoming), decide, NOW)
+    await index.change(None, scope_of(incoming), decide, NOW, partial(further_keys, incoming))
     return placed
 
 
@@ -97,25 +102,93 @@ def people(count: int, organization: str = HOSPITAL_A) -> list[Incoming]:
     ]
 
 
-async def test_a_registration_costs_three_looks_and_one_statement_for_each_table(index: Index):
+WRITTEN = [*(f"patient_index.insert_{table}" for table in ("registrations", "keys", "decisions")), "feed.append"]
+
+
+async def test_a_registration_costs_four_looks_and_one_statement_for_each_table(index: Index):
     with counted_statements() as names:
         await register(index, sent(number=a_number(1)))
-    written = ["insert_registrations", "insert_keys", "insert_decisions"]
-    assert names[1:3] == LOADING[1:]
-    assert names[3:] == [*(f"patient_index.{name}" for name in written), "feed.append"]
+    assert names == [*LOADING, "patient_index.find_blocks", *WRITTEN]
+
+
+async def test_who_is_known_by_number_is_looked_for_by_nothing_else(index: Index):
+    (known,) = await register(index, sent(number=a_number(1)))
+    with counted_statements() as names:
+        (placed,) = await register(index, sent(number=a_number(1), organization=HOSPITAL_B))
+    assert names == [*LOADING, *WRITTEN]
+    assert placed.person_id == known.person_id
+
+
+async def test_who_looks_like_none_of_those_with_the_number_is_looked_for_by_name(index: Index):
+    await register(index, sent(number=a_number(1), given="มานะ", family="อดทน", born="1960-01-02", sex=1))
+    (namesake,) = await register(index, sent(number=a_number(2), organization=CLINIC))
+    with counted_statements() as names:
+        (placed,) = await register(index, sent(number=a_number(1), organization=HOSPITAL_B))
+    assert names[len(LOADING)] == "patient_index.find_blocks"
+    assert placed.person_id != namesake.person_id
+    async with index.database.reading() as reader:
+        asked = {
+            (row["rule"], row["is_namesake"]) for row in await reader.fetch(ASKED, namesake=namesake.registration_id)
+        }
+    assert ("citizen-id-contradicted", False) in asked
+
+
+async def test_two_of_one_batch_find_each_other_though_a_number_found_somebody_for_one(index: Index):
+    (known,) = await register(index, sent(number=a_number(1)))
+    first, second = await register(
+        index,
+        sent(number=a_number(1), organization=HOSPITAL_B),
+        sent(organization=CLINIC),
+    )
+    assert first.person_id == known.person_id == second.person_id
+
+
+def a_neighbour() -> Incoming:
+    """Who shows number 1 and is somebody else."""
+    return sent(number=a_number(1), given="มานะ", family="อดทน", born="1960-01-02")
+
+
+async def test_whose_account_changes_because_another_shows_the_number_is_locked_late(index: Index, database: Database):
+    (neighbour,) = await register(index, a_neighbour())
+    async with database.reading() as reader:
+        before = await reading.read_registration(reader, neighbour.registration_id, None)
+    assert before.citizen_key
+    with counted_statements() as names:
+        await register(index, sent(number=a_number(1), organization=HOSPITAL_B))
+    assert (names.count("feed.lock_keys"), names.count("feed.try_lock_keys")) == (1, 1)
+    async with database.reading() as reader:
+        after = await reading.read_registration(reader, neighbour.registration_id, None)
+    assert (after.citizen_key, after.version) == ("", 2)
+
+
+async def test_whose_account_changes_while_somebody_holds_them_is_waited_for(index: Index, database: Database):
+    (neighbour,) = await register(index, a_neighbour())
+    async with database.writing() as holder:
+        await holder.lock(neighbour.registration_id)
+        coming = asyncio.create_task(register(index, sent(number=a_number(1), organization=HOSPITAL_B)))
+        await asyncio.wait([coming], timeout=0.3)
+        assert not coming.done()
+    await coming
+    async with database.reading() as reader:
+        after = await reading.read_registration(reader, neighbour.registration_id, None)
+    assert after.citizen_key == ""
 
 
 async def test_a_batch_costs_as_many_statements_as_one(index: Index):
-    costs = []
     for batch in (people(20), people(200)[20:]):
         with counted_statements() as names:
             await register(index, *batch)
-        costs.append(names)
-    assert costs[0] == costs[1]
+        found = [name for name in names[len(LOADING) :] if name not in WRITTEN]
+        # The second finds some who share a name with the first.
+        assert found in (
+            ["patient_index.find_blocks"],
+            [f"patient_index.find_{one}" for one in ("blocks", "registrations")],
+        )
+        assert names[-len(WRITTEN) :] == WRITTEN
     known = people(200, HOSPITAL_B)
     with counted_statements() as names:
         linked = await register(index, *known)
-    assert costs[0] == names
+    assert names == [*LOADING, *WRITTEN]
     assert len({one.person_id for one in linked}) == 200
 
 
