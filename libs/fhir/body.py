@@ -11,18 +11,19 @@ from typing import Any, Final
 import orjson
 
 from libs.fhir.issues import INVALID, STRUCTURE, TOO_LONG, Issue
+from libs.fhir.misfits import CHARACTER, EXCLUDED, LONGEST_NUMBER, MAX_DEPTH, TOO_DEEP, misfit_in
 
 Json = dict[str, Any]
 
-MAX_DEPTH: Final = 64
 MAX_BYTES: Final = 16 << 20
 # The specification's limit for a string: one megabyte of characters.
 MAX_STRING: Final = 1 << 20
 _EXACT_DIGITS: Final = 15
-_LONGEST_NUMBER: Final = 40
 # More digits than every reader gives back.
 _LONG_NUMBER = re.compile(rb"[0-9]{16}")
 _BRACKETS = re.compile(rb"[{\[]")
+# What may stand for a character that FHIR excludes.
+_ESCAPES = re.compile(rb"\\[ubf]")
 
 
 class BodyError(ValueError):
@@ -72,15 +73,23 @@ def parse_any(raw: bytes) -> Any:
     except UnicodeDecodeError:
         raise BodyError(Issue("", STRUCTURE, "the body is not UTF-8")) from None
     except RecursionError:
-        raise BodyError(Issue("", STRUCTURE, _TOO_DEEP)) from None
+        raise BodyError(_placed(raw, Issue("", STRUCTURE, TOO_DEEP))) from None
+    except BodyError as error:
+        raise BodyError(_placed(raw, error.issue)) from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise BodyError(Issue("", STRUCTURE, f"the body is not JSON: {error.msg} at {place}")) from None
     if is_deep and isinstance(value, dict | list) and _depth(value) > MAX_DEPTH:
-        raise BodyError(Issue("", STRUCTURE, _TOO_DEEP))
-    if b"\\u" in raw and not _is_plain(value):
-        raise BodyError(Issue("", VALUE_OF_TEXT, "a string holds a character that Unicode or FHIR excludes"))
+        raise BodyError(_placed(raw, Issue("", STRUCTURE, TOO_DEEP)))
+    if _ESCAPES.search(raw) is not None and not _is_plain(value):
+        raise BodyError(_placed(raw, Issue("", VALUE_OF_TEXT, CHARACTER)))
     return value
+
+
+def _placed(raw: bytes, issue: Issue) -> Issue:
+    """The issue with its place in the text."""
+    misfit = misfit_in(raw.decode("utf-8-sig"))
+    return issue if misfit is None else Issue(misfit.expression, issue.code, issue.description)
 
 
 def read_exactly(raw: bytes) -> Any:
@@ -124,7 +133,6 @@ def canonical(value: Any) -> bytes:
 
 
 VALUE_OF_TEXT: Final = "value"
-_TOO_DEEP: Final = f"objects and arrays are nested deeper than {MAX_DEPTH}"
 
 
 def _exact(value: Any) -> Any:
@@ -140,14 +148,14 @@ def _object(pairs: list[tuple[str, Any]]) -> Json:
         for key, _ in pairs:
             if key in seen:
                 # The name is the caller's own text, and may be long or anything; a short plain one helps to find it.
-                name = key if key.isidentifier() and len(key) <= _LONGEST_NUMBER else "a key"
+                name = key if key.isidentifier() and len(key) <= LONGEST_NUMBER else "a key"
                 raise BodyError(Issue("", STRUCTURE, f"{name} stands twice in one object"))
             seen.add(key)
     return value
 
 
 def _decimal(text: str) -> float:
-    if len(text) > _LONGEST_NUMBER:
+    if len(text) > LONGEST_NUMBER:
         raise BodyError(Issue("", INVALID, "a number has more digits than can be meant"))
     value = float(text)
     if value in (float("inf"), float("-inf")):
@@ -156,7 +164,8 @@ def _decimal(text: str) -> float:
 
 
 def _integer(text: str) -> int | float:
-    return int(text) if len(text) <= _EXACT_DIGITS else _decimal(text)
+    # Minus nought is a decimal, and no integer (http://hl7.org/fhir/R4/datatypes.html#integer).
+    return int(text) if len(text) <= _EXACT_DIGITS and text != "-0" else _decimal(text)
 
 
 def _constant(text: str) -> Any:
@@ -179,12 +188,12 @@ def _depth(value: Any) -> int:
 
 
 def _is_plain(value: Any) -> bool:
-    """False if a string holds NUL or half of a surrogate pair: neither can be stored."""
+    """False if a string holds a character that no string of FHIR holds."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
         if isinstance(one, str):
-            if "\x00" in one or any("\ud800" <= character <= "\udfff" for character in one):
+            if EXCLUDED.search(one) is not None:
                 return False
         elif isinstance(one, dict):
             waiting.extend(one)

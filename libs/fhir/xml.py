@@ -11,9 +11,10 @@ from typing import Any, Final, NamedTuple
 
 from lxml import etree
 
-from libs.fhir.body import MAX_BYTES, MAX_DEPTH, BodyError, Json, PreciseNumber
+from libs.fhir.body import MAX_BYTES, BodyError, Json, PreciseNumber
 from libs.fhir.definitions import definitions
 from libs.fhir.issues import STRUCTURE, TOO_LONG, Issue
+from libs.fhir.misfits import MAX_DEPTH
 from libs.fhir.primitives import TESTS
 
 FHIR: Final = "http://hl7.org/fhir"

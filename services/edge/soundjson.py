@@ -12,32 +12,28 @@ from typing import Any, NoReturn
 
 from libs.errors import FieldViolation, InvalidArgumentError
 from libs.fhir.body import read_exactly
+from libs.fhir.misfits import CHARACTER, TWICE, misfit_in
 
 # Above this, parsing takes longer than other requests should wait (about 10 ms).
 LARGE_BYTES = 1 << 20
 _SPACE = re.compile(r"[ \t\n\r]*")
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
-_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _PIECES = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+
+
+class _MisfitError(ValueError):
+    """The text holds what no document may hold; where, nobody has looked yet."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                shown = name if _PLAIN_NAME.fullmatch(name) else "a name"
-                violation = FieldViolation(shown, "JSON_DUPLICATE_KEY", "an object names each member once")
-                raise InvalidArgumentError(
-                    "JSON_DUPLICATE_KEY", f"{shown} stands twice in one object", fields=[violation]
-                )
-            seen.add(name)
+        raise _MisfitError
     return found
 
 
 def _no_constant(_: str) -> NoReturn:
-    raise InvalidArgumentError("JSON_MALFORMED", "JSON knows no NaN and no Infinity")
+    raise _MisfitError
 
 
 _decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
@@ -54,32 +50,52 @@ def decode_text(body: bytes) -> str:
 
 
 def parse_text(text: str) -> Any:
-    """The value of a JSON text. Raises InvalidArgumentError, reasons JSON_MALFORMED, JSON_DUPLICATE_KEY."""
+    """The value of a JSON text. Raises InvalidArgumentError, reasons JSON_MALFORMED, JSON_DUPLICATE_KEY, CHARACTER_REFUSED."""
+    try:
+        return _sound(text)
+    except _MisfitError:
+        raise _refusal(text) from None
+
+
+def parse(body: bytes) -> Any:
+    """The value of a JSON document. Raises as `parse_text`."""
+    value = _read_fast(body)
+    return parse_text(decode_text(body)) if value is None else value
+
+
+async def parse_aside(body: bytes) -> Any:
+    """As `parse`; neither a large document, nor the search for what is wrong with one, holds up other requests."""
+    if len(body) > LARGE_BYTES:
+        return await asyncio.to_thread(parse, body)
+    value = _read_fast(body)
+    if value is not None:
+        return value
+    text = decode_text(body)
+    try:
+        return _sound(text)
+    except _MisfitError:
+        raise await asyncio.to_thread(_refusal, text) from None
+
+
+def _read_fast(body: bytes) -> Any:
+    # An escape may stand for what is refused.
+    return None if b"\\u" in body else read_exactly(body)
+
+
+def _sound(text: str) -> Any:
+    """The value. Raises _MisfitError, or InvalidArgumentError for what is not JSON at all."""
     try:
         value = _decoder.decode(text)
     except json.JSONDecodeError as error:
         raise _malformed(error.msg, error.lineno, error.colno) from None
-    except RecursionError:
-        raise InvalidArgumentError("JSON_MALFORMED", "the document is nested too deeply") from None
-    except ValueError:
-        raise InvalidArgumentError("JSON_MALFORMED", "a number has too many digits") from None
+    except (RecursionError, ValueError):
+        # Nested too deeply, or a number of thousands of digits.
+        raise _MisfitError from None
     if "\\u0000" in text:
         _refuse_nul(value)
     if _HALF.search(text) is not None:
         _refuse_halves(value)
     return value
-
-
-def parse(body: bytes) -> Any:
-    """The value of a JSON document. Raises InvalidArgumentError, reasons JSON_MALFORMED, JSON_DUPLICATE_KEY."""
-    # An escape may stand for what is refused.
-    value = None if b"\\u" in body else read_exactly(body)
-    return parse_text(decode_text(body)) if value is None else value
-
-
-async def parse_aside(body: bytes) -> Any:
-    """As `parse`; a large document does not hold up other requests."""
-    return parse(body) if len(body) <= LARGE_BYTES else await asyncio.to_thread(parse, body)
 
 
 def members(text: str, start: int) -> Iterator[tuple[str, Any, int, int]]:
@@ -154,14 +170,25 @@ def _malformed(what: str, line: int, column: int) -> InvalidArgumentError:
     return InvalidArgumentError("JSON_MALFORMED", f"the body is not JSON: {place}: {what}", fields=[violation])
 
 
+def _refusal(text: str) -> InvalidArgumentError:
+    """What is wrong with a text that was refused, and where."""
+    misfit = misfit_in(text)
+    if misfit is None:
+        return InvalidArgumentError("JSON_MALFORMED", "the body is not JSON that can be read")
+    reason = {TWICE: "JSON_DUPLICATE_KEY", CHARACTER: "CHARACTER_REFUSED"}.get(misfit.what, "JSON_MALFORMED")
+    place = f"line {misfit.line}, column {misfit.column}"
+    violation = FieldViolation(misfit.expression or place, reason, f"{misfit.what}, at {place}")
+    return InvalidArgumentError(reason, f"{place}: {misfit.what}", fields=[violation])
+
+
 def _refuse_nul(value: Any) -> None:
     # A backslash that is text stands doubled; what is left before u0000 is an escape.
     if "\\u0000" in json.dumps(value, ensure_ascii=False).replace("\\\\", ""):
-        raise InvalidArgumentError("CHARACTER_REFUSED", "the body holds the character U+0000, which is not text")
+        raise _MisfitError
 
 
 def _refuse_halves(value: Any) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        raise InvalidArgumentError("CHARACTER_REFUSED", "the body holds half of a surrogate pair") from None
+        raise _MisfitError from None

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from codecs import BOM_UTF8
 from datetime import UTC
 from email.utils import formatdate
 from typing import Any
@@ -94,7 +95,8 @@ async def read_body(request: Request) -> tuple[bytes, dict[str, Any]]:
     if kind not in FHIR_TYPES or not _is_of_this_version(request):
         text = "the body is application/fhir+json or application/fhir+xml, of FHIR 4.0"
         raise Refusal("INVALID_ARGUMENT", "CONTENT_TYPE_UNSUPPORTED", text, status=415)
-    body = await request.body()
+    # A mark of the order of bytes says nothing in UTF-8, and is passed over (RFC 8259 section 8.1).
+    body = (await request.body()).removeprefix(BOM_UTF8)
     if kind in XML_TYPES:
         body = await asyncio.to_thread(_from_xml, body) if len(body) > soundjson.LARGE_BYTES else _from_xml(body)
     document = await soundjson.parse_aside(body)

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.fhir.body import MAX_DEPTH, BodyError, canonical, dump, parse, read_exactly
+from libs.fhir.body import BodyError, canonical, dump, parse, read_exactly
+from libs.fhir.misfits import MAX_DEPTH
 
-words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=9)
+words = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=9)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | words,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
@@ -21,7 +22,9 @@ def test_what_is_written_is_read_back(value):
     assert parse(dump(value)) == value
 
 
-@pytest.mark.parametrize("number", ["1.00", "0.10", "1e3", "12345678901234567890", "3.14", "100", "-0.0", "1.0E-5"])
+@pytest.mark.parametrize(
+    "number", ["1.00", "0.10", "1e3", "12345678901234567890", "3.14", "100", "-0", "-0.0", "1.0E-5"]
+)
 def test_a_number_keeps_the_form_it_was_written_in(number):
     assert dump(parse(f'{{"value":{number}}}'.encode())) == f'{{"value":{number}}}'.encode()
 
