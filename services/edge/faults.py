@@ -47,10 +47,12 @@ class Refusal(Exception):  # noqa: N818 it is the answer to a request, not a def
         fields: Sequence[FieldViolation] = (),
         status: int = 0,
         headers: tuple[tuple[bytes, bytes], ...] = (),
+        metadata: Mapping[str, str] | None = None,
+        retry_after_seconds: float | None = None,
     ) -> None:
         """`code` is a gRPC status name, `status` the HTTP status where that name does not tell it."""
         super().__init__(reason)
-        self.fault = Fault(code, reason, message, fields, {}, None, status, headers)
+        self.fault = Fault(code, reason, message, fields, metadata or {}, retry_after_seconds, status, headers)
 
 
 def fault_of(error: BaseException) -> Fault | None:

@@ -1,6 +1,7 @@
 """batch (https://hl7.org/fhir/R4/http.html#transaction): each entry by itself, as if it had come alone."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -8,12 +9,14 @@ from urllib.parse import quote
 
 import orjson
 
+from libs.errors import FieldViolation
 from services.edge.asgi import Message, Reply, Request, Scope
+from services.edge.faults import Refusal
 from services.edge.fhir import bundle
 from services.edge.fhir.incoming import Entry
 from services.edge.fhir.interaction import BASE_PATH
 from services.edge.fhir.media import JSON_PATCH
-from services.edge.fhir.outcome import CONTENT_TYPE
+from services.edge.fhir.outcome import CONTENT_TYPE, refusal
 
 # How many entries are under way at the same time: a batch takes no more of the platform than a few callers.
 ENTRIES_AT_ONCE = 8
@@ -21,6 +24,7 @@ ENTRIES_AT_ONCE = 8
 _INHERITED = frozenset(
     {b"authorization", b"host", b"x-forwarded-proto", b"x-forwarded-host", b"nhip-position", b"prefer", b"tracestate"}
 )
+_PROVISIONAL = re.compile(rb'"reference"\s*:\s*"(urn:[^"\\]{1,2048})"')
 # Characters of an entry's URL that mean something.
 _URL_SAFE = "%/?:@!$&'()*+,;=~#[]"
 
@@ -30,8 +34,12 @@ Answer = Callable[[Request], Awaitable[Reply]]
 async def batch(answer: Answer, request: Request, entries: Sequence[Entry]) -> Reply:
     """Carries out the entries of a batch Bundle; `answer` answers one request under the base, also with its errors."""
     turn = asyncio.Semaphore(ENTRIES_AT_ONCE)
+    # What an entry calls itself until it has an id. Nothing else of the batch can refer to it by that.
+    provisional = {one.full_url.encode() for one in entries if one.full_url}
 
     async def carried_out(entry: Entry) -> bytes:
+        if not provisional.isdisjoint(_PROVISIONAL.findall(entry.body)):
+            return response_of(refusal(_leaning(entry).fault))
         alone = alone_of(request, entry)
         async with turn:
             reply = await answer(alone)
@@ -41,6 +49,12 @@ async def batch(answer: Answer, request: Request, entries: Sequence[Entry]) -> R
 
     answers = await asyncio.gather(*(carried_out(entry) for entry in entries))
     return Reply(200, bundle.assemble("batch-response", [], answers), CONTENT_TYPE)
+
+
+def _leaning(entry: Entry) -> Refusal:
+    text = "entries of a batch do not refer to each other: that takes a transaction"
+    place = f"{entry.place}.resource"
+    return Refusal("INVALID_ARGUMENT", "BUNDLE_INVALID", text, fields=[FieldViolation(place, "BUNDLE_INVALID", text)])
 
 
 def alone_of(request: Request, entry: Entry) -> Request:

@@ -16,7 +16,7 @@ from libs.ids import new_id
 from services.edge import soundjson
 from services.edge.asgi import Reply, Request
 from services.edge.faults import fault_of
-from services.edge.fhir import patient, registering, single
+from services.edge.fhir import patient, registering, single, wording
 from services.edge.fhir.interaction import FORM_PARAMETERS, base_url, read_resource, written
 from services.edge.upstream import Upstream
 
@@ -33,9 +33,12 @@ async def create(upstream: Upstream, request: Request, resource_type: str) -> Re
         request_id=request.header(b"idempotency-key"),
         base_url=base_url(request),
     )
-    if resource_type == patient.TYPE:
-        return await _create_patient(upstream, request, message, document)
-    response = await upstream["records.CreateResource"](message, request)
+    try:
+        if resource_type == patient.TYPE:
+            return await _create_patient(upstream, request, message, document)
+        response = await upstream["records.CreateResource"](message, request)
+    except grpc.aio.AioRpcError as error:
+        raise (wording.of_condition(error) if message.if_none_exist else error) from None
     return _created(request, response)
 
 

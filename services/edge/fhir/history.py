@@ -1,12 +1,13 @@
 """history of an instance, of a type and of the system (https://hl7.org/fhir/R4/http.html#history)."""
 
+import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from nhip.records.v1 import service_pb2
 
 from libs.errors import FieldViolation, InvalidArgumentError
 from libs.fhir.moments import asked
 from services.edge.asgi import Reply, Request
-from services.edge.fhir import bundle
+from services.edge.fhir import bundle, wording
 from services.edge.fhir.interaction import FORM_PARAMETERS, base_url, require_id
 from services.edge.fhir.outcome import CONTENT_TYPE
 from services.edge.fhir.search import COUNT, PAGE, page_size
@@ -35,7 +36,10 @@ async def history(
         elif name not in FORM_PARAMETERS:
             violation = FieldViolation(name, "PARAMETER_UNKNOWN", "history takes _count, _since and _at")
             raise InvalidArgumentError("PARAMETER_UNKNOWN", "an unknown parameter of history", fields=[violation])
-    response = await upstream["records.ListHistory"](message, request)
+    try:
+        response = await upstream["records.ListHistory"](message, request)
+    except grpc.aio.AioRpcError as error:
+        raise wording.of_query(error) from None
     base = base_url(request)
     path = "/".join(part for part in (base, resource_type, resource_id, "_history") if part)
     kept = [(name, value) for name, value in query if name != PAGE]

@@ -36,7 +36,6 @@ _ISSUE_BY_REASON = {
     "METHOD_NOT_ALLOWED": "not-supported",
     "TYPE_UNKNOWN": "not-supported",
     "NOT_ACCEPTABLE": "not-supported",
-    "SEARCH_INVALID": "not-supported",
     "BODY_TOO_LARGE": "too-long",
 }
 _ISSUE_BY_CODE = {

@@ -1,12 +1,15 @@
 """search of a type, of a compartment or of all (https://hl7.org/fhir/R4/http.html#search), by GET or POST to _search."""
 
+from typing import Any
+
+import grpc
 from nhip.records.v1 import service_pb2
 
 from libs.errors import FieldViolation, InvalidArgumentError
 from libs.fhir.definitions import definitions
 from services.edge.asgi import Reply, Request, form_pairs, media_type
 from services.edge.faults import Refusal
-from services.edge.fhir import bundle
+from services.edge.fhir import bundle, wording
 from services.edge.fhir.interaction import FORM_PARAMETERS, base_url, preference
 from services.edge.fhir.outcome import CONTENT_TYPE, issue, outcome
 from services.edge.upstream import Upstream
@@ -32,7 +35,7 @@ async def search(
         compartment=compartment,
     )
     _ask(message, request, query)
-    response = await upstream["records.SearchResources"](message, request)
+    response = await _answered(upstream, "records.SearchResources", message, request)
     path = f"{compartment}/{resource_type}" if compartment else resource_type
     return Reply(200, _searchset(request, path, query, response), CONTENT_TYPE)
 
@@ -51,8 +54,15 @@ async def search_system(
             raise InvalidArgumentError("SEARCH_INVALID", "_type names resource types", fields=[violation])
     message.types.extend(types)
     _ask(message, request, [one for one in query if one[0] != TYPE])
-    response = await upstream["records.SearchSystem"](message, request)
+    response = await _answered(upstream, "records.SearchSystem", message, request)
     return Reply(200, _searchset(request, f"{compartment}/*" if compartment else "", query, response), CONTENT_TYPE)
+
+
+async def _answered(upstream: Upstream, label: str, message: Any, request: Request) -> Any:
+    try:
+        return await upstream[label](message, request)
+    except grpc.aio.AioRpcError as error:
+        raise wording.of_query(error, [one.name for one in message.parameters]) from None
 
 
 def _ask(
@@ -86,10 +96,11 @@ async def posted_query(request: Request) -> list[tuple[str, str]]:
 
 def page_size(text: str) -> int:
     """`_count`, at most what the server gives at once. Raises InvalidArgumentError, reason SEARCH_INVALID."""
-    if not (text.isascii() and text.isdigit()) or len(text) > 9:  # noqa: PLR2004 more digits than any page has
+    if not (text.isascii() and text.isdigit()):
         violation = FieldViolation(COUNT, "SEARCH_INVALID", "_count is a whole number")
         raise InvalidArgumentError("SEARCH_INVALID", "_count is a whole number", fields=[violation])
-    return min(int(text), MAX_PAGE)
+    # Thousands of digits are not read: more than a page has are enough.
+    return min(int(text.lstrip("0")[: len(str(MAX_PAGE)) + 1] or "0"), MAX_PAGE)
 
 
 def _searchset(

@@ -51,7 +51,8 @@ def of_single(error: grpc.aio.AioRpcError, root: str) -> Exception:
 
 
 def _place(text: str, root: str) -> str:
-    return _ENTRY.sub("", _RESOURCE.sub(root, text))
+    # The address of a request that stands alone has no place in its body.
+    return _ENTRY.sub("", _RESOURCE.sub(root, text)).removeprefix("request.url").removeprefix(": ")
 
 
 def query_in(condition: str) -> str:

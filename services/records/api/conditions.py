@@ -6,10 +6,10 @@ from urllib.parse import parse_qsl
 
 from libs.access.caller import Caller
 from libs.database.transactions import Reader
-from libs.errors import PermissionDeniedError
+from libs.errors import InvalidArgumentError, PermissionDeniedError
 from services.records.model import Stored
 from services.records.rules import errors
-from services.records.rules.queries import parse_query, simple_token
+from services.records.rules.queries import Query, parse_query, simple_token
 from services.records.store import searching
 from services.records.store.reindexing import require_indexed
 
@@ -17,15 +17,13 @@ from services.records.store.reindexing import require_indexed
 MAX_MATCHES = 1000
 
 
-def require_seeing(caller: Caller, resource_type: str, where: str) -> None:
-    """Whether a condition is met tells of what it asks about: that is for who may read or search the type.
+def require_seeing(caller: Caller, resource_type: str, where: str, why: str = "a condition asks about") -> None:
+    """Whether a condition is met, or what a patch makes, tells of what is stored: that is for who may read or search it.
 
     Raises PermissionDeniedError, reason SCOPE_MISSING.
     """
     if not searching.may_see(caller, resource_type):
-        message = (
-            f"{where}: a condition asks about {resource_type}, which the token grants neither to read nor to search"
-        )
+        message = f"{where}: {why} {resource_type}, which the token grants neither to read nor to search"
         raise PermissionDeniedError("SCOPE_MISSING", message)
 
 
@@ -45,7 +43,7 @@ async def find_existing(
     if not condition:
         return None
     require_seeing(caller, resource_type, where)
-    query = parse_query(resource_type, parse_condition(condition, where))
+    query = query_of(resource_type, condition, where)
     query.count, query.inclusions, query.wants_matches = 2, [], True
     # What is not in the index yet must not be made a second time.
     await require_indexed(reader, query.types, set())
@@ -53,6 +51,15 @@ async def find_existing(
     if len(page.matches) > 1:
         raise errors.multiple_matches(where)
     return page.matches[0] if page.matches else None
+
+
+def query_of(resource_type: str, condition: str, where: str) -> Query:
+    """The search that a condition is. Raises InvalidArgumentError, reason SEARCH_INVALID, at the place of the condition."""
+    try:
+        return parse_query(resource_type, parse_condition(condition, where))
+    except InvalidArgumentError as error:
+        said = [f"{one.field}: {one.description}" if one.field != where else one.description for one in error.fields]
+        raise errors.search_invalid(where, "; ".join(said)) from None
 
 
 def parse_condition(condition: str, where: str) -> list[tuple[str, str]]:
@@ -74,7 +81,7 @@ async def find_ids(
     for resource_type, _, where in wanted:
         require_seeing(caller, resource_type, where)
     most = MAX_MATCHES if many else 1
-    queries = [parse_query(resource_type, parse_condition(query, where)) for resource_type, query, where in wanted]
+    queries = [query_of(*one) for one in wanted]
     await require_indexed(reader, sorted({one for query in queries for one in query.types}), set())
     tokens = [None if many else simple_token(query) for query in queries]
     simple = [number for number, token in enumerate(tokens) if token is not None]

@@ -36,8 +36,13 @@ from services.records.rules.queries.conditions import (
     TokenCondition,
 )
 
-# A query with more alternatives than this is a list, and lists are read by their ids.
-MAX_ALTERNATIVES: Final = 200
+# So many alternatives of what is looked up as it stands: ids, codes, references, addresses; of all else, each of which is a
+# test of its own, fewer.
+MAX_ALTERNATIVES: Final = 1000
+MAX_TESTS: Final = 200
+_LOOKED_UP: Final = frozenset({"token", "reference", "uri"})
+# As long as the longest address that anybody writes.
+_LONGEST_VALUE: Final = 2048
 # Parameters that name the person whom a resource is about: answered by where it is filed, for all that is the person's.
 OF_THE_PERSON: Final = frozenset({"patient", "subject", "beneficiary"})
 _PREFIXES: Final = frozenset({"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"})
@@ -82,6 +87,8 @@ def alternatives(name: str, value: str) -> list[str]:
         raise search_invalid(name, "a value is empty")
     if len(parts) > MAX_ALTERNATIVES:
         raise search_invalid(name, f"more than {MAX_ALTERNATIVES} alternatives")
+    if any(len(part) > _LONGEST_VALUE for part in parts):
+        raise search_invalid(name, f"a value has more than {_LONGEST_VALUE} characters")
     return parts
 
 
@@ -102,7 +109,11 @@ def condition_of(
     resource_type: str, parameter: SearchParameter, modifier: str, values: Sequence[str], name: str
 ) -> list[Condition]:
     """The conditions of one parameter. Raises InvalidArgumentError, reason SEARCH_INVALID."""
-    if parameter.name in {"_text", "_content"}:
+    is_read = parameter.name in {"_text", "_content"}
+    is_looked_up = parameter.kind in _LOOKED_UP and modifier not in {"text", "below"} and not is_read
+    if len(values) > MAX_TESTS and not is_looked_up:
+        raise search_invalid(name, f"more than {MAX_TESTS} alternatives")
+    if is_read:
         return [_read_by_people(resource_type, parameter, modifier, values, name)]
     if modifier == "missing":
         return [missing(parameter, values, name)]
