@@ -16,7 +16,7 @@ from libs.ids import new_id
 from libs.runtime.call import Call
 from services.records import wire
 from services.records.api import filing
-from services.records.api.conditions import condition_locks, find_ids
+from services.records.api.conditions import condition_locks, find_ids, require_seeing
 from services.records.api.ground import UseCases, require_organization
 from services.records.api.reading import require_seen
 from services.records.api.writing import read_existing, require_own_id
@@ -247,6 +247,8 @@ def _require_scopes(transaction: _Transaction, call: Call) -> None:
             raise PermissionDeniedError(
                 "SCOPE_MISSING", f"{where}: the token does not grant {one.asked.type}.{letters}"
             )
+        if one.asked.method == "PATCH":
+            require_seeing(call.caller, one.asked.type, entry_place(one.index), "a patch rests on what is stored of")
 
 
 def _require_distinct(transaction: _Transaction) -> None:

@@ -38,6 +38,19 @@ async def test_a_conditional_reference_tells_nothing_of_a_type_that_is_not_grant
     assert "Bundle.entry[0].resource.encounter.reference" in refused.value.message
 
 
+@pytest.mark.parametrize("operation", ["test", "add"])
+async def test_a_patch_is_for_who_may_read_what_it_rests_on(stage: Stage, operation):
+    await stage.arrive("reg-1")
+    made = await stage.create(an_observation("reg-1"))
+    patch = json.dumps([{"op": operation, "path": "/status", "value": "final"}]).encode()
+    entry = service_pb2.TransactionEntry(method="PATCH", url=f"Observation/{made.id}", body=patch)
+    request = service_pb2.ExecuteTransactionRequest(entries=[entry])
+    with pytest.raises(Refused) as refused:
+        await stage.call("ExecuteTransaction", request, stage.token(A, scopes="system/Observation.u"))
+    assert (refused.value.code, refused.value.reason) == (DENIED, "SCOPE_MISSING")
+    assert await stage.call("ExecuteTransaction", request, stage.token(A, scopes="system/Observation.ru"))
+
+
 @pytest.mark.parametrize("scopes", ["user/Observation.rs", "user/ValueSet.c"])
 async def test_filed_value_sets_and_maps_are_for_who_may_read_them(stage: Stage, scopes):
     include = [{"system": "http://loinc.org", "concept": [{"code": "718-7"}]}]

@@ -69,7 +69,8 @@ class RecordsServiceStub:
     ExecuteTransaction: _grpc.UnaryUnaryMultiCallable[_service_pb2.ExecuteTransactionRequest, _service_pb2.ExecuteTransactionResponse]
     """Carries out the entries of a FHIR transaction Bundle: all, or none. References among entries (fullUrl) are
     replaced by the ids given; deletions come first, then creations, updates and patches, then reads. The scopes are
-    checked entry by entry. With `validate_only`, everything is checked and nothing written.
+    checked entry by entry; a patch, which rests on what is stored, takes r or s besides u. With `validate_only`,
+    everything is checked and nothing written.
     Fails as the single interactions do, naming the entry: Bundle.entry[3]…; INVALID_ARGUMENT, reason BUNDLE_INVALID, for
     what is wrong with the transaction itself: addresses, duplicate or dangling fullUrls; reason PATCH_INVALID, for what is
     no patch; FAILED_PRECONDITION, reason PATCH_REFUSED, for a patch that does not fit the resource.
@@ -135,7 +136,8 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     ExecuteTransaction: _aio.UnaryUnaryMultiCallable[_service_pb2.ExecuteTransactionRequest, _service_pb2.ExecuteTransactionResponse]  # type: ignore[assignment]
     """Carries out the entries of a FHIR transaction Bundle: all, or none. References among entries (fullUrl) are
     replaced by the ids given; deletions come first, then creations, updates and patches, then reads. The scopes are
-    checked entry by entry. With `validate_only`, everything is checked and nothing written.
+    checked entry by entry; a patch, which rests on what is stored, takes r or s besides u. With `validate_only`,
+    everything is checked and nothing written.
     Fails as the single interactions do, naming the entry: Bundle.entry[3]…; INVALID_ARGUMENT, reason BUNDLE_INVALID, for
     what is wrong with the transaction itself: addresses, duplicate or dangling fullUrls; reason PATCH_INVALID, for what is
     no patch; FAILED_PRECONDITION, reason PATCH_REFUSED, for a patch that does not fit the resource.
@@ -246,7 +248,8 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_service_pb2.ExecuteTransactionResponse, _abc.Awaitable[_service_pb2.ExecuteTransactionResponse]]:
         """Carries out the entries of a FHIR transaction Bundle: all, or none. References among entries (fullUrl) are
         replaced by the ids given; deletions come first, then creations, updates and patches, then reads. The scopes are
-        checked entry by entry. With `validate_only`, everything is checked and nothing written.
+        checked entry by entry; a patch, which rests on what is stored, takes r or s besides u. With `validate_only`,
+        everything is checked and nothing written.
         Fails as the single interactions do, naming the entry: Bundle.entry[3]…; INVALID_ARGUMENT, reason BUNDLE_INVALID, for
         what is wrong with the transaction itself: addresses, duplicate or dangling fullUrls; reason PATCH_INVALID, for what is
         no patch; FAILED_PRECONDITION, reason PATCH_REFUSED, for a patch that does not fit the resource.
