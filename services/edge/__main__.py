@@ -92,7 +92,7 @@ async def start(
     bound = _bind(listen)
     upstream = Upstream.open(settings, certificates)
     lines = access_log or AccessLog()
-    edge = Edge(upstream, lines, prometheus)
+    edge = Edge(upstream, lines, prometheus, settings.fhir_policy)
     config = uvicorn.Config(
         edge,
         http="httptools",

@@ -34,14 +34,23 @@ Handler = Callable[[Request], Awaitable[Reply]]
 class Edge:
     """The whole edge over its upstream."""
 
-    def __init__(self, upstream: Upstream, access_log: AccessLog, prometheus: Prometheus | None = None) -> None:
-        """`prometheus` tells the status page what was measured. Raises RouteError for a route that cannot be served."""
+    def __init__(
+        self,
+        upstream: Upstream,
+        access_log: AccessLog,
+        prometheus: Prometheus | None = None,
+        fhir_policy: frozenset[str] = frozenset(),
+    ) -> None:
+        """`prometheus` tells the status page what was measured, `fhir_policy` the capabilities what records allow.
+
+        Raises RouteError for a route that cannot be served.
+        """
         routes = routes_of(one for name in SERVICES for one in served_by(name))
         self.health = Health(dict(upstream.channels))
         self._upstream = upstream
         status = Status(self.health, prometheus)
         self._transcoder = Transcoder(Router(routes), upstream)
-        self._fhir = Fhir(upstream)
+        self._fhir = Fhir(upstream, fhir_policy)
         self._access_log = access_log
         self._scopes = scopes_of(routes)
         self._openapi = openapi_document(routes)

@@ -37,15 +37,14 @@ _PATIENT_NOTE = (
 )
 
 
-async def capabilities(request: Request) -> Reply:
-    """`GET metadata`."""
-    return Reply(
-        200, _statement(request.root_url, base_url(request)), CONTENT_TYPE, [(b"cache-control", b"max-age=60")]
-    )
+async def capabilities(request: Request, policy: frozenset[str]) -> Reply:
+    """`GET metadata`; `policy` as in NHIP_FHIR_POLICY."""
+    statement = _statement(request.root_url, base_url(request), policy)
+    return Reply(200, statement, CONTENT_TYPE, [(b"cache-control", b"max-age=60")])
 
 
 @functools.lru_cache(maxsize=16)
-def _statement(root: str, base: str) -> bytes:
+def _statement(root: str, base: str, policy: frozenset[str]) -> bytes:
     return orjson.dumps(
         {
             "resourceType": "CapabilityStatement",
@@ -65,7 +64,7 @@ def _statement(root: str, base: str) -> bytes:
                 {
                     "mode": "server",
                     "security": _security(root),
-                    "resource": _resources(),
+                    "resource": _resources(policy),
                     "interaction": [
                         {"code": "transaction"},
                         {"code": "batch"},
@@ -90,21 +89,22 @@ def _security(root: str) -> dict[str, Any]:
 
 
 @functools.cache
-def _resources() -> list[dict[str, Any]]:
-    return [_resource(name) for name in sorted(definitions().resource_types - _BEYOND_R4)]
+def _resources(policy: frozenset[str]) -> list[dict[str, Any]]:
+    return [_resource(name, policy) for name in sorted(definitions().resource_types - _BEYOND_R4)]
 
 
-def _resource(name: str) -> dict[str, Any]:
+def _resource(name: str, policy: frozenset[str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "type": name,
         "interaction": [{"code": code} for code in INTERACTIONS],
         "versioning": "versioned",
         "readHistory": True,
-        "updateCreate": False,
+        # A Patient's id is its registration's, whatever the policy.
+        "updateCreate": "updates-create" in policy and name != "Patient",
         "conditionalCreate": True,
         "conditionalRead": "full-support",
         "conditionalUpdate": True,
-        "conditionalDelete": "single",
+        "conditionalDelete": "multiple" if "deletes-many" in policy else "single",
         "referencePolicy": ["literal", "local"],
         "searchParam": [{"name": parameter, "type": kind} for parameter, kind in supported(name)],
         "operation": _operations(name),

@@ -49,9 +49,10 @@ _USUAL = frozenset({b"*/*", b"application/fhir+json", b"application/json"})
 class Fhir:
     """The FHIR R4 service."""
 
-    def __init__(self, upstream: Upstream) -> None:
-        """`upstream` reaches records and the patient index."""
+    def __init__(self, upstream: Upstream, policy: frozenset[str]) -> None:
+        """`upstream` reaches records and the patient index; `policy` is what the deployment allows beyond the usual."""
         self._upstream = upstream
+        self._policy = policy
         self._types = definitions().resource_types
 
     async def answer(self, request: Request) -> Reply:
@@ -118,7 +119,7 @@ class Fhir:
             case ["metadata"]:
                 request.route = "/fhir/R4/metadata"
                 _allow(verb, "GET", "HEAD")
-                return await capabilities(request)
+                return await capabilities(request, self._policy)
             case ["$process-message"]:
                 request.route = "/fhir/R4/$process-message"
                 _allow(verb, "POST")

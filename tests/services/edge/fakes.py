@@ -151,12 +151,14 @@ class Surface:
 
 
 @asynccontextmanager
-async def surface(platform: Platform, prometheus: Prometheus | None = None) -> AsyncIterator[Surface]:
+async def surface(
+    platform: Platform, prometheus: Prometheus | None = None, fhir_policy: frozenset[str] = frozenset()
+) -> AsyncIterator[Surface]:
     """The whole edge in process, without a socket of its own."""
     channel = open_channel(platform.address, *SERVICES.values())
     lines = Lines()
     log = AccessLog(lines)  # type: ignore[arg-type]  # the two methods that are called
-    edge = Edge(Upstream(dict.fromkeys(SERVICES, channel)), log, prometheus)
+    edge = Edge(Upstream(dict.fromkeys(SERVICES, channel)), log, prometheus, fhir_policy)
     transport = httpx.ASGITransport(app=edge, raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://edge.test", timeout=20) as client:
         yield Surface(edge, platform, client, lines, log)

@@ -6,6 +6,7 @@ import orjson
 import pytest
 from nhip.records.v1 import service_pb2
 
+from tests.services.edge.fakes import surface
 from tests.services.edge.fhir.stored import stored
 
 
@@ -109,3 +110,13 @@ async def test_the_capability_statement_tells_what_is_done(edge):
     assert {one["code"] for one in rest["interaction"]} == {"transaction", "batch", "history-system", "search-system"}
     assert rest["security"]["extension"][0]["extension"][0]["valueUri"] == "http://edge.test/oauth2/token"
     assert not edge.platform.calls
+
+
+async def test_the_capability_statement_tells_what_the_deployment_allows(platform):
+    policy = frozenset({"updates-create", "deletes-many"})
+    async with surface(platform, fhir_policy=policy) as allowing:
+        statement = (await allowing.client.get("/fhir/R4/metadata")).json()
+    told = {one["type"]: (one["updateCreate"], one["conditionalDelete"]) for one in statement["rest"][0]["resource"]}
+    assert told["Observation"] == (True, "multiple")
+    # A Patient's id is always its registration's.
+    assert told["Patient"] == (False, "multiple")
