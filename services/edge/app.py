@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from services.edge import oauth
 from services.edge.asgi import Receive, Reply, Request, Scope, Send, send_reply
 from services.edge.cds import service as cds
+from services.edge.cors import is_preflight, preflight, told_to_pages
 from services.edge.faults import Refusal, fault_of, unexpected
 from services.edge.fhir.outcome import refusal
 from services.edge.fhir.service import Fhir
@@ -77,7 +78,8 @@ class Edge:
         request = Request(scope, receive, seen.trace_id, seen.traceparent)
         status, size = 499, 0
         try:
-            reply = await self._answer(request)
+            reply = preflight(request) if is_preflight(request) else await self._answer(request)
+            told_to_pages(request, reply)
             status, size = reply.status, len(reply.body)
             if not self.health.is_serving:
                 # Whoever calls again comes by another connection, and that leads elsewhere: none is cut off at the end.
