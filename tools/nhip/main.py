@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from tools.nhip import backups, certificates, linkage, measuring, sending, serving, terminology, watching
+from tools.nhip import backups, certificates, linkage, loading, measuring, sending, serving, terminology, watching
 from tools.nhip.context import Context
 
 _HELP = """The National Health Information Platform on this machine.
@@ -73,6 +73,7 @@ for command in (
     measuring.journey,
     sending.sample,
     sending.import_,
+    loading.load,
     measuring.bench,
     linkage.linkage,
     terminology.terminology,
