@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lifecycle test-spark test-noninterference test-observability check journey bench bench-care bench-records bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation test-alerts
+.PHONY: help run test test-lifecycle test-spark test-noninterference test-observability check journey bench bench-care bench-records bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation test-alerts capacity
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' Makefile
@@ -38,8 +38,8 @@ run: .venv/ready ## start the platform, sample data, the journey; serve until Ct
 test: .venv/ready ## the whole suite, on two workers
 	@exec $(BIN)/python -m pytest -n 2
 
-test-lifecycle: .venv/ready ## what a short test cannot show: each process replaced under 100,000 requests, a follower a million behind: N=
-	NHIP_LIFECYCLE_REQUESTS=$(or $(N),100000) $(BIN)/python -m pytest tests/resilience/test_rolling.py
+test-lifecycle: .venv/ready ## what a short test cannot show: processes replaced under 100,000 requests (N=), each killed; a follower a million behind
+	NHIP_LIFECYCLE_REQUESTS=$(or $(N),100000) $(BIN)/python -m pytest tests/resilience/test_rolling.py tests/resilience/test_broken_under_load.py
 	NHIP_LIFECYCLE_CHANGES=1000000 $(BIN)/python -m pytest -s tests/libs/feed/test_far_behind.py
 
 test-spark: .venv/ready ## the batch on Spark, in an environment of its own with pyspark and a Java
@@ -63,12 +63,16 @@ check: .venv/ready ## formatting, lints, types, import rules, contracts
 	$(BIN)/python -m tools.protos.generate --check
 	$(BIN)/python -m tools.protos.check
 	$(BIN)/python -m tools.observability --check
+	$(BIN)/python -m tools.capacity --check
 
 journey: .venv/ready ## one citizen through a platform of its own, on free ports: make journey SEED=7
 	@exec $(BIN)/nhip journey --fresh --seed $(SEED)
 
 bench: .venv/ready ## the benchmarks, each beside its raw limit; writes build/bench/
 	@exec $(BIN)/nhip bench
+
+capacity: .venv/ready ## what visits and rows cost, measured; writes docs/operations/capacity.md; wants an idle machine
+	@exec $(BIN)/python -m tools.capacity --measure
 
 bench-validation: .venv/ready ## what validating a resource costs
 	@exec $(BIN)/nhip bench validation

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,8 @@ from tools.load.visits import CLINIC, ELSEWHERE, FEVER, Asked, Citizen, Visit, v
 from tools.nhip.platform import Platform
 from tools.verification import verify
 
+# In the long run of `make test-lifecycle`, how many requests each process is replaced under; 0 in the short one.
+LONG_REQUESTS = int(os.environ.get("NHIP_LIFECYCLE_REQUESTS", "0"))
 PEOPLE, WORKERS = 20, 4
 # Somebody who is treated elsewhere was registered so many visits before: others' projections have heard of them.
 BEFORE = 61
@@ -113,9 +116,13 @@ class Pressed:
             await asyncio.sleep(0.2)
 
 
+# Goes on from load to load, so that no visit comes twice.
+NUMBERS = itertools.count()
+
+
 def visits(facilities: list[str]) -> Iterator[Visit]:
     """New people at their own facility, the same elsewhere, and fever, in turn."""
-    for number in itertools.count():
+    for number in NUMBERS:
         course = (CLINIC, ELSEWHERE, FEVER)[number % 3]
         who = Citizen(FIRST + (number - BEFORE if course is ELSEWHERE else number))
         yield visit(course, who, facilities[number % len(facilities)], f"LIFE-{number}")

@@ -6,17 +6,15 @@ thousand requests were answered.
 
 import asyncio
 import json
-import os
 import sys
 import time
 
 import pytest
 
-from tests.resilience.load import pressed
+from tests.resilience.load import LONG_REQUESTS, pressed
 from tools.nhip.platform import Platform
 from tools.nhip.services import SERVICES, Service, replicated
 
-REQUESTS = int(os.environ.get("NHIP_LIFECYCLE_REQUESTS", "0"))
 DRAIN_SECONDS = 1
 ROLLED = ("records", "edge")
 
@@ -24,17 +22,17 @@ ROLLED = ("records", "edge")
 def services() -> tuple[Service, ...]:
     """Two of each in the long run, else two of those that are rolled."""
     second = replicated(SERVICES, 2)[len(SERVICES) :]
-    return (*SERVICES, *(one for one in second if REQUESTS or one.service in ROLLED))
+    return (*SERVICES, *(one for one in second if LONG_REQUESTS or one.service in ROLLED))
 
 
 @pytest.mark.xdist_group("whole")
 async def test_every_process_is_replaced_under_load_and_no_request_fails(home_path, monkeypatch, capsys):
     monkeypatch.setenv("NHIP_DRAIN_SECONDS", str(DRAIN_SECONDS))
     with Platform(home_path, services=services(), durable=False) as running:
-        rolled = [one.name for one in services() if REQUESTS or one.service in ROLLED]
+        rolled = [one.name for one in services() if LONG_REQUESTS or one.service in ROLLED]
         async with pressed(running) as under:
             began, slowest, rounds = time.monotonic(), 0.0, 0
-            while not rounds or under.tally.requests < REQUESTS:
+            while not rounds or under.tally.requests < LONG_REQUESTS:
                 for name in rolled:
                     started = time.monotonic()
                     await asyncio.to_thread(running.restart, name)
