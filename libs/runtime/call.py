@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import time
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NoReturn, Protocol
 
@@ -88,7 +88,7 @@ class Call:
         # The request of a unary call; None while a client streams.
         self.request: Message | None = None
         self.requests: AsyncIterator[Message] | None = None
-        self.started_at = datetime.now(UTC)
+        self._started_at = time.time_ns()
         self.is_recorded = False
         self.positions: dict[str, tuple[int, int]] = {}
         self._host = host
@@ -172,7 +172,7 @@ class Call:
             resource_count=self._resource_count,
             trace_id=_trace_id(),
         )
-        event.occurred_at.FromDatetime(self.started_at)
+        event.occurred_at.seconds, event.occurred_at.nanos = divmod(self._started_at // 1000 * 1000, 1_000_000_000)
         return event
 
     async def opened(self, writer: Writer) -> None:

@@ -27,6 +27,13 @@ def test_the_same_parts_give_the_same_id(parts):
     assert derived_id(*parts) == derived_id(*parts)
 
 
+@given(st.text(), st.text())
+def test_derived_ids_are_of_version_five_in_a_namespace_of_our_own(first, second):
+    namespace = uuid.UUID("5f0c3c1e-6d3c-5f5a-9d8b-0d7a4e1b2c90")
+    name = "\x1f".join(one.replace("\x1f", " ") for one in (first, second))
+    assert derived_id(first, second) == str(uuid.uuid5(namespace, name))
+
+
 def test_where_parts_are_divided_matters():
     assert derived_id("a", "bc") != derived_id("ab", "c")
 
