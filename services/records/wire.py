@@ -14,13 +14,13 @@ ILLNESS_PLACE = "https://nhip.th/fhir/StructureDefinition/illness-place"
 _DIAGNOSES = frozenset({ICD10, ICD10TM})
 
 
-def stored_message(stored: Stored) -> resources_pb2.StoredResource:
+def stored_message(stored: Stored, *, with_body: bool = True) -> resources_pb2.StoredResource:
     """One version as the contract has it."""
     message = resources_pb2.StoredResource(
         type=stored.type,
         id=stored.id,
         version=stored.version,
-        body=stored.body,
+        body=stored.body if with_body else b"",
         operation=stored.operation.value,  # type: ignore[arg-type]  # an enum's number
         organization_id=stored.organization_id,
     )

@@ -133,7 +133,7 @@ async def _execute_all(upstream: Upstream, request: Request, entries: Sequence[E
     if patients:
         for found in filter(_is_likely_filed, patients):
             _make_update(message.entries[found.entry.index], found)
-        message.validate_only = True
+        message.validate_only = message.omit_bodies = True
         tried = await _execute(upstream, request, message, patients)
         for found in patients:
             # Only records know whom a condition or a patch is about.
@@ -143,6 +143,8 @@ async def _execute_all(upstream: Upstream, request: Request, entries: Sequence[E
         message.validate_only = False
         await _register(upstream, request, patients)
     message.request_id = key
+    # What is remembered under a key is remembered whole, and found again by the whole request.
+    message.omit_bodies = not (key or _wants_resources(request))
     response = await _execute(upstream, request, message, patients)
     return _answer(request, entries, message, response)
 
@@ -305,7 +307,7 @@ def _answer(
     response: service_pb2.ExecuteTransactionResponse,
 ) -> list[bytes]:
     base = base_url(request)
-    wants_resources = preference(request, "return").lower() == "representation"
+    wants_resources = _wants_resources(request)
     answers = []
     for entry, sent, result in zip(entries, message.entries, response.results, strict=True):
         stored = result.resource if result.HasField("resource") else None
@@ -319,3 +321,7 @@ def _answer(
             bundle.response_entry(base, status, stored, stored.body if shows and stored is not None else b"")
         )
     return answers
+
+
+def _wants_resources(request: Request) -> bool:
+    return preference(request, "return").lower() == "representation"

@@ -120,7 +120,7 @@ async def write(
     return stored
 
 
-def _stored(decision: Decision, recorded_at: datetime, organization_id: str) -> Stored:
+def _stored(decision: Decision, recorded_at: datetime, organization_id: str, *, with_body: bool = True) -> Stored:
     intent = decision.intent
     if not decision.writes:
         if decision.current is None:
@@ -128,7 +128,7 @@ def _stored(decision: Decision, recorded_at: datetime, organization_id: str) -> 
             return _absent(decision, recorded_at)
         return decision.current.stored
     body = b""
-    if intent.body is not None:
+    if with_body and intent.body is not None:
         body = finished(intent.body, intent.id, decision.version, recorded_at, organization_id)
     return Stored(
         type=intent.type,
@@ -160,9 +160,11 @@ def _absent(decision: Decision, recorded_at: datetime) -> Stored:
     )
 
 
-def planned(decisions: Sequence[Decision], recorded_at: datetime, organization_id: str) -> list[Stored]:
+def planned(
+    decisions: Sequence[Decision], recorded_at: datetime, organization_id: str, *, with_bodies: bool = True
+) -> list[Stored]:
     """What would be stored, for a dry run."""
-    return [_stored(one, recorded_at, organization_id) for one in decisions]
+    return [_stored(one, recorded_at, organization_id, with_body=with_bodies) for one in decisions]
 
 
 def require_all(decisions: Sequence[Decision]) -> None:

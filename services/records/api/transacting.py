@@ -113,15 +113,17 @@ class Transacting(UseCases):
             async with self.database.reading(snapshot=True) as reader:
                 await self._aim(reader, call, transaction, now)
                 await self._decide(reader, call, transaction, now)
-            planned = filing.planned(transaction.decisions, now, call.caller.organization_id)
+            planned = filing.planned(
+                transaction.decisions, now, call.caller.organization_id, with_bodies=not request.omit_bodies
+            )
             _settle(transaction, planned)
-            return _response(transaction)
+            return _response(transaction, omits_bodies=request.omit_bodies)
         async with self.database.writing(call) as writer:
             await self._hold(writer, call, transaction, now)
             await self._decide(writer, call, transaction, now)
             _settle(transaction, await filing.carry_out(writer, call, now, transaction.decisions))
             await _read(writer, call, transaction, now)
-            return await writer.answer(_response(transaction))
+            return await writer.answer(_response(transaction, omits_bodies=request.omit_bodies))
 
     async def _hold(self, writer: Writer, call: Call, transaction: _Transaction, now: datetime) -> None:
         """Locks what the entries write. What a condition finds is looked up again once it is locked.
@@ -333,16 +335,17 @@ async def _read(reader: Reader, call: Call, transaction: _Transaction, now: date
         entry.stored = [require_seen(found, call, one.type, entry_place(entry.index, "request.url"))]
 
 
-def _response(transaction: _Transaction) -> service_pb2.ExecuteTransactionResponse:
+def _response(transaction: _Transaction, *, omits_bodies: bool) -> service_pb2.ExecuteTransactionResponse:
     results = []
     for entry in transaction.entries:
         result = service_pb2.TransactionResult(matched=entry.matched)
         if entry.existing is not None:
-            result.resource.CopyFrom(wire.stored_message(entry.existing))
+            result.resource.CopyFrom(wire.stored_message(entry.existing, with_body=not omits_bodies))
             result.outcome = wire.outcome_number(Outcome.UNCHANGED)
         else:
             if entry.stored:
-                result.resource.CopyFrom(wire.stored_message(entry.stored[0]))
+                is_read = entry.asked.method == "GET"
+                result.resource.CopyFrom(wire.stored_message(entry.stored[0], with_body=is_read or not omits_bodies))
             if entry.decisions:
                 result.outcome = wire.outcome_number(entry.decisions[0].outcome)
         results.append(result)

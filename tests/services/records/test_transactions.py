@@ -129,6 +129,24 @@ async def test_one_wrong_entry_leaves_nothing_of_the_others(stage: Stage, bad, r
     assert await counts(stage) == before
 
 
+async def test_whoever_wants_no_bodies_is_answered_what_was_read_alone(stage: Stage):
+    await stage.register("reg-1")
+    read = service_pb2.TransactionEntry(method="GET", url="Patient/reg-1")
+    for validate_only in (True, False):
+        patient, visit, *more = await run(
+            stage,
+            post(a_patient("reg-1"), id="reg-1"),
+            post(an_encounter("reg-1"), VISIT),
+            *([] if validate_only else [read]),
+            validate_only=validate_only,
+            omit_bodies=True,
+        )
+        assert (patient.resource.id, patient.resource.body, patient.outcome) == ("reg-1", b"", CREATED)
+        assert (visit.resource.version, visit.resource.body) == (1, b"")
+        assert [json.loads(one.resource.body)["id"] for one in more] == ([] if validate_only else ["reg-1"])
+    assert (await stage.read(f"Encounter/{visit.resource.id}"))["id"] == visit.resource.id
+
+
 async def test_a_dry_run_of_a_good_transaction_stores_nothing(stage: Stage):
     await stage.arrive("reg-1")
     before = await counts(stage)
