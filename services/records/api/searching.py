@@ -9,11 +9,13 @@ import orjson
 from nhip.records.v1 import service_pb2
 
 from libs.errors import PermissionDeniedError
+from libs.fhir.body import dump, parse
 from libs.fhir.definitions import definitions
 from libs.fhir.subsets import summarized, with_elements
 from libs.runtime.call import Call
 from services.records import wire
 from services.records.api import filing
+from services.records.api.coded import Asked, spelled_out
 from services.records.api.ground import UseCases, seen_by
 from services.records.api.including import included_with
 from services.records.model import Stored
@@ -58,7 +60,8 @@ class Searching(UseCases):
     ) -> service_pb2.SearchResourcesResponse:
         """A page of matches with what they include; all of it only what the caller may see."""
         asked = [(one.name, one.value) for one in request.parameters]
-        query = parse_query(request.type, asked, page_size=request.page_size, lenient=request.lenient)
+        spelled = await self._spelled((request.type,), asked, call, lenient=request.lenient)
+        query = parse_query(request.type, spelled, page_size=request.page_size, lenient=request.lenient)
         found = await self._found(query, asked, request.compartment, request.page_token, call)
         return service_pb2.SearchResourcesResponse(**found.fields())
 
@@ -68,9 +71,13 @@ class Searching(UseCases):
         """As SearchResources, of several types."""
         types = _granted(request.types, call)
         asked = [(one.name, one.value) for one in request.parameters]
-        query = parse_query(types[0], asked, page_size=request.page_size, lenient=request.lenient, types=types)
+        spelled = await self._spelled(types, asked, call, lenient=request.lenient)
+        query = parse_query(types[0], spelled, page_size=request.page_size, lenient=request.lenient, types=types)
         found = await self._found(query, asked, request.compartment, request.page_token, call)
         return service_pb2.SearchSystemResponse(**found.fields())
+
+    async def _spelled(self, types: Sequence[str], asked: Asked, call: Call, *, lenient: bool) -> Asked:
+        return await spelled_out(self.database, call.caller, self.clock(), types, asked, lenient=lenient)
 
     async def _found(
         self, query: Query, asked: Sequence[tuple[str, str]], compartment: str, page_token: str, call: Call
@@ -160,7 +167,7 @@ def _place(position: Position, total: int | None) -> list[Any]:
 def _shown(stored: Stored, query: Query) -> Stored:
     """The resource, or the part of it that is asked for."""
     if query.elements:
-        return replace(stored, body=orjson.dumps(with_elements(orjson.loads(stored.body), query.elements)))
+        return replace(stored, body=dump(with_elements(parse(stored.body), query.elements)))
     if query.summary in {"true", "text", "data"}:
-        return replace(stored, body=orjson.dumps(summarized(orjson.loads(stored.body), query.summary)))
+        return replace(stored, body=dump(summarized(parse(stored.body), query.summary)))
     return stored

@@ -26,12 +26,12 @@ from services.records.rules.queries.conditions import (
     TokenCondition,
     TypeCondition,
 )
-from services.records.rules.queries.parsing import compartment_of, parse_query, simple_token
-from services.records.rules.queries.values import MAX_ALTERNATIVES, OF_THE_PERSON
+from services.records.rules.queries.parsing import compartment_of, is_of_codes, parse_query, simple_token
+from services.records.rules.queries.values import MAX_ALTERNATIVES, OF_THE_PERSON, token_parts
 
 __all__ = [
     "DEFAULT_COUNT", "MAX_ALTERNATIVES", "MAX_COUNT", "OF_THE_PERSON", "AllCondition", "AnyCondition", "ChainCondition",
     "Condition", "DateCondition", "HasCondition", "IdCondition", "Inclusion", "ListCondition", "MissingCondition",
     "NearCondition", "NumberCondition", "NumberTest", "PersonCondition", "Query", "Sort", "TextCondition",
-    "TokenCondition", "TypeCondition", "compartment_of", "parse_query", "simple_token",
+    "TokenCondition", "TypeCondition", "compartment_of", "is_of_codes", "parse_query", "simple_token", "token_parts",
 ]  # fmt: skip

@@ -113,6 +113,20 @@ def conditions_of(resource_type: str, name: str, value: str, depth: int) -> list
     return condition_of(resource_type, parameter, modifier, values, name)
 
 
+def is_of_codes(types: Sequence[str], name: str) -> bool:
+    """True if what a parameter asks for in the end, chained or not, are codes."""
+    if name.startswith("_has:"):
+        parts = name.split(":", 3)
+        return len(parts) == 4 and is_of_codes(parts[1:2], parts[3])  # noqa: PLR2004 _has:Type:reference:parameter
+    link, dot, rest = name.partition(".")
+    base, _, modifier = link.partition(":")
+    found = [parameter for one in types if (parameter := parameters_of(one).get(base)) is not None]
+    if not dot:
+        return any(one.kind == "token" for one in found)
+    targets = (modifier,) if modifier else tuple({target for one in found for target in one.targets})
+    return bool(found) and is_of_codes(targets or tuple(definitions().resource_types), rest)
+
+
 def _chain(
     resource_type: str, parameter: SearchParameter, modifier: str, rest: str, value: str, name: str, depth: int
 ) -> Condition:
