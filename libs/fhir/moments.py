@@ -43,7 +43,11 @@ def asked(text: str) -> Span | None:
     if len(text) == _SECOND and text[_DAY] == "T":
         return span_of(text + "+07:00")
     # A plus sign that was not escaped in a URL arrives as a space.
-    return span_of(text.replace(" ", "+"))
+    plain = text.replace(" ", "+")
+    if len(plain) > _MINUTE and plain[_DAY] == "T" and plain[_MINUTE] in "Z+-":
+        span = span_of(plain[:_MINUTE] + ":00" + plain[_MINUTE:])
+        return Span(span.low, span.low + timedelta(minutes=1)) if span else None
+    return span_of(plain)
 
 
 def span_of_value(value: Any, type_name: str) -> Span | None:

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-import orjson
 from nhip.records.v1 import exports_pb2
 
 from libs.errors import InvalidArgumentError, UnavailableError
+from libs.fhir.body import dump, parse
 from libs.fhir.subsets import with_elements
 from libs.runtime.call import Call
 from services.records.api.ground import UseCases
@@ -117,5 +117,5 @@ def _type_of(held: tuple[str, bytes]) -> str:
 def _lines(kind: str, bodies: Sequence[bytes], plan: Plan) -> exports_pb2.ExportLines:
     elements = plan.elements_of(kind)
     if elements:
-        bodies = [orjson.dumps(with_elements(orjson.loads(body), elements)) for body in bodies]
+        bodies = [dump(with_elements(parse(body), elements)) for body in bodies]
     return exports_pb2.ExportLines(type=kind, count=len(bodies), ndjson=b"\n".join((*bodies, b"")))

@@ -141,6 +141,8 @@ def test_a_search_may_leave_out_seconds_and_zone():
     span = asked("2024-02-29T10:00")
     assert span is not None
     assert (span.high - span.low).total_seconds() == 60
+    assert asked("2024-02-29T03:00Z") == asked("2024-02-29T10:00+07:00") == asked("2024-02-29T10:00 07:00") == span
+    assert asked("2024-02-29T25:00Z") is None
     assert asked("2024-02-29T10:00:00 07:00") == asked("2024-02-29T10:00:00+07:00")
 
 

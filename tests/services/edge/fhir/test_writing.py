@@ -3,7 +3,7 @@
 import pytest
 from nhip.records.v1 import resources_pb2, service_pb2
 
-from libs.errors import AbortedError
+from libs.errors import AbortedError, NotFoundError
 from tests.services.edge.fhir.stored import stored
 
 FHIR_JSON = {"content-type": "application/fhir+json"}
@@ -137,6 +137,16 @@ async def test_a_wrong_update_never_reaches_records(edge, body, headers, reason)
     answer = await edge.client.put("/fhir/R4/Observation/o1", content=body, headers={**FHIR_JSON, **headers})
     assert (answer.status_code, answer.json()["issue"][0]["details"]["coding"][0]["code"]) == (400, reason)
     assert not edge.platform.calls
+
+
+async def test_what_is_not_there_is_deleted_unless_a_version_of_it_is_meant(edge):
+    edge.platform.answers["records.DeleteResource"] = NotFoundError("RESOURCE_UNKNOWN", "m")
+    answer = await edge.client.delete("/fhir/R4/Observation/o1")
+    assert (answer.status_code, answer.content, "etag" in answer.headers) == (204, b"", False)
+    told = await edge.client.delete("/fhir/R4/Observation/o1", headers={"prefer": "return=OperationOutcome"})
+    assert (told.status_code, told.json()["issue"][0]["diagnostics"]) == (200, "there was nothing to delete")
+    held = await edge.client.delete("/fhir/R4/Observation/o1", headers={"if-match": 'W/"4"'})
+    assert held.status_code == 404
 
 
 async def test_a_delete_answers_nothing_or_an_outcome(edge):
