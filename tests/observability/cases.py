@@ -16,6 +16,7 @@ CLAIMS_AT = _AT.format("claims", "claims-1:9464")
 AUDIT_AT = _AT.format("audit", "audit-1:9464")
 INDEX_AT = _AT.format("patient-index", "patient-index-1:9464")
 EXCHANGE_AT = _AT.format("exchange", "exchange-1:9464")
+PROBE_AT = _AT.format("probe", "probe-1:9464")
 EDGE_AT = _AT.format("edge", "edge-1:9464")
 READ = 'grpc_service="nhip.records.v1.RecordsService", grpc_method="ReadResource"'
 # The class of the one RPC that these series are of.
@@ -273,6 +274,19 @@ TRAVELLING = (
         },
         {"namespace": "health"},
         {PAGE: "9.9s"},
+    ),
+    Case(
+        "NhipProbeBroken",
+        20,
+        {f"nhip_probe_held_timestamp_seconds{{{PROBE_AT}}}": "0+60x5 300+0x{minutes}"},
+        {
+            "each minute": {f"nhip_probe_held_timestamp_seconds{{{PROBE_AT}}}": "0+60x{minutes}"},
+            "a walk that failed, and another that did not": {
+                f"nhip_probe_held_timestamp_seconds{{{PROBE_AT}}}": "0+60x15 900+0x3 1140+60x{minutes}"
+            },
+        },
+        {"namespace": "health"},
+        {PAGE: "15m 0s"},
     ),
     Case(
         "NhipAuditInconsistent",

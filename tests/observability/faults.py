@@ -284,6 +284,7 @@ FAULTS: dict[str, Break] = {
     "NhipReplicaDown": stopped("surveillance"),
     "NhipTargetMissing": forgotten,
     "NhipNotReady": without_keys,
+    "NhipProbeBroken": rpcs("patient_index.SearchPersons:error=1"),
     "NhipRestarting": dying,
     "NhipPoolExhausted": crowded,
     "NhipCertificateEnds": ending_soon,

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -78,14 +79,15 @@ class Stand:
 
     def target(self, service: str, *, is_there: bool = True) -> None:
         """Has Prometheus scrape a service, or forget it; found in the cluster's manner, by job, pod and namespace."""
-        path = self.folder / "targets" / f"{service}.json"
-        if not is_there:
-            path.write_text("[]", encoding="utf-8")
-            return
-        job = service.replace("_", "-")
+        self.scrape(
+            service.replace("_", "-"), self.platform.state.services[service].metrics_address if is_there else ""
+        )
+
+    def scrape(self, job: str, address: str) -> None:
+        """Has Prometheus scrape an address as one job's, or nothing as its."""
         labels = {"job": job, "namespace": NAMESPACE, "pod": f"nhip-{job}-6d4f9c7b8d-x2kqv"}
-        address = self.platform.state.services[service].metrics_address
-        path.write_text(json.dumps([{"targets": [address], "labels": labels}]), encoding="utf-8")
+        targets = [{"targets": [address], "labels": labels}] if address else []
+        (self.folder / "targets" / f"{job}.json").write_text(json.dumps(targets), encoding="utf-8")
 
 
 @contextlib.contextmanager
@@ -100,7 +102,7 @@ def standing(folder: Path, setenv: Callable[[str, str], None]) -> Iterator[Stand
                 stand.target(service)
             well, printed = walk(running, stand.sample, folder / "journey.json")
             assert well, printed
-            with contextlib.closing(stand.trip), _load(stand):
+            with contextlib.closing(stand.trip), _load(stand), _probing(stand):
                 yield stand
 
 
@@ -200,6 +202,18 @@ def _until(is_so: Callable[[], bool]) -> None:
                 return
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def _probing(stand: Stand) -> Iterator[None]:
+    """A synthetic person goes through the platform every other second."""
+    address = f"127.0.0.1:{free_port()}"
+    client = stand.platform.home.secrets / "bootstrap_client"
+    words = ("-m", "tools.probe", "--edge", stand.platform.edge_url, "--client", str(client), "--every", "2")
+    with _running(Path(sys.executable), *words, "--metrics", address, log=stand.folder / "probe.log"):
+        stand.scrape("probe", address)
+        _until(lambda: bool(stand.query("nhip_probe_held_timestamp_seconds > 0")))
+        yield
 
 
 @contextlib.contextmanager

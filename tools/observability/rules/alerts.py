@@ -19,6 +19,8 @@ BURNS = {
 LEAST_BAD_CALLS = 10
 # Two heartbeats of a feed, and the time that they take to be scraped.
 _HEARTBEATS = 12
+# Two walks of the probe, and the time that they take.
+_WALKS = 20
 # A batch that cannot be applied is tried again every five seconds.
 _RETRIES = 60
 JOBS = "|".join(service.replace("_", "-") for service in EVERY)
@@ -122,6 +124,13 @@ def services(pace: Pace) -> tuple[Alert, ...]:
             "NhipNotReady", PAGE, "max by (namespace, job) (nhip_ready) == 0", 5 * MINUTE,
             "No replica of {{ $labels.job }} is ready",
             "{{ $labels.job }} runs, and takes no calls: it does not know the keys that verify tokens, or drains.",
+        ),
+        Alert(
+            "NhipProbeBroken", PAGE,
+            f"time() - max by (namespace) (nhip_probe_held_timestamp_seconds) > {pace.seconds(5 * MINUTE, _WALKS):g}",
+            2 * MINUTE,
+            "A synthetic person cannot be taken through the platform any more",
+            "Not all that the probe checks has held for {{ $value | humanizeDuration }}.",
         ),
         Alert(
             "NhipRestarting", TICKET, f'changes(process_start_time_seconds{{job=~"{JOBS}"}}[{pace.lasting(HOUR)}]) > 3',
