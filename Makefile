@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lifecycle test-spark test-noninterference test-observability check journey bench bench-care bench-records bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation test-alerts capacity
+.PHONY: help run test test-lifecycle test-disk-full test-spark test-noninterference test-observability check journey bench bench-care bench-records bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation test-alerts capacity
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ test: .venv/ready ## the whole suite, on two workers
 test-lifecycle: .venv/ready ## what a short test cannot show: processes replaced under 100,000 requests (N=), each killed; a follower a million behind
 	NHIP_LIFECYCLE_REQUESTS=$(or $(N),100000) $(BIN)/python -m pytest tests/resilience/test_rolling.py tests/resilience/test_broken_under_load.py
 	NHIP_LIFECYCLE_CHANGES=1000000 $(BIN)/python -m pytest -s tests/libs/feed/test_far_behind.py
+
+test-disk-full: .venv/ready ## PostgreSQL's disk full under load; mounts a tmpfs, as root, or FOLDER=an empty directory on a small disk
+	NHIP_SMALL_DISK=$(FOLDER) $(BIN)/python -m pytest tests/resilience/test_disk_full.py
 
 test-spark: .venv/ready ## the batch on Spark, in an environment of its own with pyspark and a Java
 	UV_PROJECT_ENVIRONMENT=.venv-spark $(UV) sync --locked --quiet --extra spark
