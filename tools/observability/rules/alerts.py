@@ -19,6 +19,8 @@ BURNS = {
 LEAST_BAD_CALLS = 10
 # Two heartbeats of a feed, and the time that they take to be scraped.
 _HEARTBEATS = 12
+# Five starts of a process on a busy machine; and what a decision takes that is enforced late, with the time to see it.
+_STARTS, _DECISIONS = 300, 60
 # Two walks of the probe, and the time that they take.
 _WALKS = 20
 # A batch that cannot be applied is tried again every five seconds.
@@ -133,7 +135,7 @@ def services(pace: Pace) -> tuple[Alert, ...]:
             "Not all that the probe checks has held for {{ $value | humanizeDuration }}.",
         ),
         Alert(
-            "NhipRestarting", TICKET, f'changes(process_start_time_seconds{{job=~"{JOBS}"}}[{pace.lasting(HOUR)}]) > 3',
+            "NhipRestarting", TICKET, f'changes(process_start_time_seconds{{job=~"{JOBS}"}}[{pace.lasting(HOUR, _STARTS)}]) > 3',
             0,
             "{{ $labels.job }} keeps starting anew",
             "{{ $labels.instance }} of {{ $labels.job }} was started {{ $value }} times within an hour.",
@@ -183,7 +185,7 @@ def data(pace: Pace) -> tuple[Alert, ...]:
     rows = f"nhip_import_rows_total[{pace.lasting(HOUR)}]"
     rejected = f'sum by (namespace) (increase(nhip_import_rows_total{{outcome="rejected"}}[{pace.lasting(HOUR)}]))'
     applied = f'nhip_feed_changes_applied_total{{job="audit", feed="access"}}[{pace.lasting(10 * MINUTE)}]'
-    enforced = f"rate(nhip_consent_enforced_seconds_bucket[{pace.lasting(10 * MINUTE)}])"
+    enforced = f"rate(nhip_consent_enforced_seconds_bucket[{pace.lasting(10 * MINUTE, _DECISIONS)}])"
     return (
         Alert(
             "NhipFeedBehind", PAGE, f"max by {feed} (nhip_feed_lag_seconds) > {pace.seconds(60):g}", 5 * MINUTE,
