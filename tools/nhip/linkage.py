@@ -13,12 +13,16 @@ from nhip.patient_index.v1 import service_pb2_grpc
 from tools.nhip.context import Context, pass_context
 from tools.nhip.home import Home
 from tools.nhip.journey.session import program_login
+from tools.nhip.matching import match
 from tools.thaibench import Ids, Level, Plan, write
 
 
 @click.group(short_help="Link registrations away from the platform.")
 def linkage() -> None:
     """Links registrations away from the platform, and makes what it is measured on."""
+
+
+linkage.add_command(match)
 
 
 @linkage.command(short_help="Write the Thai benchmark.")

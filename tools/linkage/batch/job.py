@@ -129,6 +129,11 @@ def read_model(job: Job) -> Model:
 def prepare(connection: duckdb.DuckDBPyConnection, job: Job, told: Model) -> None:
     """Makes the table `ready`: the columns, a number for each registration, the frequencies of its values."""
     connection.execute(f"create or replace table registrations as select * from '{job.directory / 'columns.parquet'}'")
+    prepare_table(connection, told)
+
+
+def prepare_table(connection: duckdb.DuckDBPyConnection, told: Model) -> None:
+    """Makes the table `ready` of the table `registrations`: its columns, and the frequencies of their values."""
     joined = ""
     shares = ""
     for column, query in sql.frequencies(told).items():
