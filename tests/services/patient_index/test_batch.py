@@ -72,3 +72,13 @@ async def test_the_same_written_later_is_noted_so_that_what_is_older_does_not_re
     assert outcomes(await batch(index, written(5))) == [UNCHANGED]
     assert outcomes(await batch(index, written(3, phone="0898765432"))) == [UNCHANGED]
     assert outcomes(await batch(index, written(6, phone="0898765432"))) == [UPDATED]
+
+
+async def test_twenty_who_all_show_other_numbers_than_before_are_placed_at_once(index: Index):
+    people = [(a_number(one), a_number(one + 100), str(one)) for one in range(20)]
+    await batch(index, *(a_message(number=before, local_number=place) for before, _, place in people))
+    results = await batch(index, *(a_message(number=after, local_number=place) for _, after, place in people))
+    assert outcomes(results) == [UPDATED] * 20
+    assert {one.citizen_key for one in (await index.announced())[-20:]} == {
+        index.key_of(after) for _, after, _ in people
+    }
