@@ -26,15 +26,21 @@ class Result:
     ratio: float | None
     # How it was measured: concurrency, sizes, number of runs.
     conditions: str
-    # What the figure must at least be (a rate) or at most be (a time); None where nothing is promised.
+    # What the figure must at least be (a rate, or where `is_least`) or at most be (a time); None where nothing is promised.
     floor: float | None = None
+    is_least: bool = False
+
+    @property
+    def is_better_higher(self) -> bool:
+        """True for rates, and for shares that should be high."""
+        return self.is_least or self.unit.endswith("/s")
 
     @property
     def is_met(self) -> bool:
         """True if the promise is kept, or none was given."""
         if self.floor is None:
             return True
-        return self.value >= self.floor if self.unit.endswith("/s") else self.value <= self.floor
+        return self.value >= self.floor if self.is_better_higher else self.value <= self.floor
 
 
 def result(
@@ -46,12 +52,14 @@ def result(
     limit: float | None = None,
     limit_name: str = "",
     floor: float | None = None,
+    least: float | None = None,
 ) -> Result:
-    """A result with its ratio."""
+    """A result with its ratio. `least` is a promise of a share that should be high; `floor` of a rate or a time."""
     ratio = None
     if limit and value:
         ratio = value / limit if unit.endswith("/s") else limit / value
-    return Result(name, value, unit, limit, limit_name, ratio, conditions, floor)
+    promise = floor if least is None else least
+    return Result(name, value, unit, limit, limit_name, ratio, conditions, promise, is_least=least is not None)
 
 
 def median(values: Sequence[float]) -> float:
@@ -73,7 +81,7 @@ def show(results: Sequence[Result], console: Console) -> None:
     """Prints the results."""
     for one in results:
         limit = "" if one.limit is None else f"  [dim]{one.ratio:.2f} of {one.limit:,.0f}: {one.limit_name}[/dim]"
-        floor = "" if one.floor is None else f"  {'at least' if one.unit.endswith('/s') else 'at most'} {one.floor:,g}"
+        floor = "" if one.floor is None else f"  {'at least' if one.is_better_higher else 'at most'} {one.floor:,g}"
         mark = "[green]kept[/green]" if one.is_met else "[red]missed[/red]"
         promise = f"{floor} {mark}" if floor else ""
         console.print(

@@ -150,9 +150,8 @@ def _of_ours(name: str, folder: Path, told: str, *, is_promised: bool = True) ->
 
 
 def _share(name: str, share: float, least: float | None, told: str) -> Result:
-    """A share in percent. Its promise is a least value, which the form of results keeps for rates: so it stands in words."""
-    kept = "" if least is None else f"; at least {least} wanted: {'kept' if 100 * share >= least else 'missed'}"
-    return result(name, 100 * share, "%", f"{told}{kept}")
+    """A share in percent, and what it must at least be."""
+    return result(name, 100 * share, "%", told, least=least)
 
 
 def _told(score: Score) -> str:
