@@ -17,9 +17,14 @@ LOCK_TIMEOUT = "5s"
 _ADVISORY_KEY = 0x4E484950
 
 
+def revisions(service: str) -> list[str]:
+    """Every revision that this code knows, from the first."""
+    return sorted(path.stem for path in (SERVICES / service / "migrations").glob("[0-9]*.py"))
+
+
 def expected_head(service: str) -> str:
     """The newest revision that this code knows."""
-    names = sorted(path.stem for path in (SERVICES / service / "migrations").glob("[0-9]*.py"))
+    names = revisions(service)
     if not names:
         raise FileNotFoundError(f"service {service} has no migrations")
     return names[-1]
@@ -49,16 +54,16 @@ async def require_head(url: str, service: str) -> None:
         raise FailedPreconditionError("SCHEMA_BEHIND", message)
 
 
-def migrate(url: str, service: str) -> str:
-    """Brings a database to the newest revision; two at once wait for each other. Answers the revision."""
-    head = expected_head(service)
+def migrate(url: str, service: str, to: str = "") -> str:
+    """Brings a database to the newest revision, or the one given; two at once wait for each other. Answers the revision."""
+    head = to or expected_head(service)
     if asyncio.run(current_revision(url)) >= head:
         return head
-    _upgrade(url, service)
+    _upgrade(url, service, head)
     return head
 
 
-def _upgrade(url: str, service: str) -> None:
+def _upgrade(url: str, service: str, to: str) -> None:
     # Imported here: serving processes never migrate, and Alembic costs memory.
     from alembic.config import Config  # noqa: PLC0415
     from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415
@@ -80,7 +85,7 @@ def _upgrade(url: str, service: str) -> None:
         with EnvironmentContext(
             config,
             script,
-            fn=lambda revision, _: script._upgrade_revs("head", revision),  # noqa: SLF001 the hook Alembic's own command uses
+            fn=lambda revision, _: script._upgrade_revs(to, revision),  # noqa: SLF001 the hook Alembic's own command uses
         ) as environment:
             # A transaction per revision: one that was cut off leaves those before it done.
             environment.configure(connection=connection, transaction_per_migration=True)
