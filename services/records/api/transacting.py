@@ -1,5 +1,6 @@
 """Transactions: http://hl7.org/fhir/R4/http.html#transaction. All entries, or none, in one commit."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +18,7 @@ from libs.runtime.call import Call
 from services.records import wire
 from services.records.api import filing
 from services.records.api.conditions import condition_locks, find_ids, require_seeing
-from services.records.api.ground import UseCases, require_organization
+from services.records.api.ground import Means, UseCases, require_organization
 from services.records.api.reading import require_seen
 from services.records.api.writing import read_existing, require_own_id
 from services.records.model import Decision, Intent, Operation, Outcome, Stored
@@ -95,13 +96,27 @@ class _Transaction:
         return keys
 
 
+# They are worked out in one process: more at once would be no faster, and hold connections that others wait for.
+AT_ONCE = 6
+
+
 class Transacting(UseCases):
     """Every kind of statement once, however many entries."""
+
+    def __init__(self, means: Means) -> None:
+        super().__init__(means)
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def ExecuteTransaction(
         self, request: service_pb2.ExecuteTransactionRequest, call: Call
     ) -> service_pb2.ExecuteTransactionResponse:
         """Reads and checks everything, then writes everything, then reads what is asked for."""
+        async with self._turns:
+            return await self._execute(request, call)
+
+    async def _execute(
+        self, request: service_pb2.ExecuteTransactionRequest, call: Call
+    ) -> service_pb2.ExecuteTransactionResponse:
         transaction = _Transaction(
             [_entry(index, one) for index, one in enumerate(request.entries)],
             request.base_url,
