@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lifecycle test-disk-full test-spark test-noninterference test-observability check journey bench bench-care bench-records bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation test-alerts capacity
+.PHONY: help run test test-lifecycle test-disk-full test-spark test-noninterference test-mutants test-observability check journey bench bench-care bench-records bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation test-alerts capacity
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,9 @@ test-alerts: .venv/ready .prometheus/ready ## alerts fired on purpose, every pan
 
 test-noninterference: .venv/ready ## the long run of what leaks nothing: make test-noninterference PAIRS=100000 SEED=1
 	@exec $(BIN)/python -m tests.noninterference --pairs $(or $(PAIRS),100000) --seed $(SEED)
+
+test-mutants: .venv/ready ## conditions of access taken away one by one, each to be found out: make test-mutants PAIRS=2000 SEED=1
+	@exec $(BIN)/python -m tests.noninterference.mutants --pairs $(or $(PAIRS),2000) --seed $(SEED)
 
 check: .venv/ready ## formatting, lints, types, import rules, contracts
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ from nhip.records.v1 import exports_pb2, exports_pb2_grpc, service_pb2
 
 from tests.noninterference.asking import Ask, Asking
 from tests.noninterference.stores import ASKING, Pair, Side
-from tests.services.records.stage import Refused, refusal
+from tests.services.records.stage import TIMEOUT, Refused, refusal
 
 _BASE = "/fhir/R4"
 # Pages of one search that are followed.
@@ -159,12 +159,12 @@ async def _exported(side: Side, asked: dict[str, str], token: Any) -> Any:
     if "since" in asked:
         request.since.FromJsonString(asked["since"])
     try:
-        planned = await stub.PlanExport(request, metadata=token)
+        planned = await stub.PlanExport(request, metadata=token, timeout=TIMEOUT)
         exchange = side.stage.running.token(scopes="records.export", subject="service/exchange")
         at = ASKING - timedelta(hours=1)
         opening = exports_pb2.OpenExportRequest(plan=planned.plan)
         opening.transaction_time.FromDatetime(at)
-        opened = await stub.OpenExport(opening, metadata=exchange)
+        opened = await stub.OpenExport(opening, metadata=exchange, timeout=TIMEOUT)
         lines: dict[str, list[str]] = {}
         deleted: list[str] = []
         walks = [{"type": one} for one in opened.types]
@@ -174,7 +174,7 @@ async def _exported(side: Side, asked: dict[str, str], token: Any) -> Any:
             reading = exports_pb2.ReadExportRequest(plan=planned.plan, **walk)
             reading.transaction_time.FromDatetime(at)
             while True:
-                page = await stub.ReadExport(reading, metadata=exchange)
+                page = await stub.ReadExport(reading, metadata=exchange, timeout=TIMEOUT)
                 for one in page.lines:
                     lines.setdefault(one.type, []).append(one.ndjson.decode())
                 deleted += page.deleted
