@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lifecycle test-disk-full test-spark test-noninterference test-mutants test-observability check journey bench bench-care bench-records bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation test-alerts capacity
+.PHONY: help run test test-lifecycle test-disk-full test-spark test-noninterference test-mutants test-observability check journey bench bench-care bench-records bench-index bench-linkage bench-linkage-batch protos fmt clean bench-validation test-alerts capacity bench-telemetry
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' Makefile
@@ -79,6 +79,9 @@ bench: .venv/ready ## the benchmarks, each beside its raw limit; writes build/be
 
 capacity: .venv/ready ## what visits and rows cost, measured; writes docs/operations/capacity.md; wants an idle machine
 	@exec $(BIN)/python -m tools.capacity --measure
+
+bench-telemetry: .venv/ready ## what traces cost, how long services take to be ready, what the idle platform holds
+	@exec $(BIN)/nhip bench operations
 
 bench-validation: .venv/ready ## what validating a resource costs
 	@exec $(BIN)/nhip bench validation
