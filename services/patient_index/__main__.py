@@ -10,10 +10,11 @@ from libs.access.citizen_keys import CitizenKeys
 from libs.clock import system_clock
 from libs.database.engine import Database
 from libs.errors import NhipError
+from libs.feed.follower import Subscription
 from libs.feed.server import Feed
 from libs.runtime.service import Assembly, Ground, main
 from libs.runtime.settings import Settings, SettingsError
-from services.patient_index import wire
+from services.patient_index import followers, wire
 from services.patient_index.api import replaying
 from services.patient_index.api.ground import Means
 from services.patient_index.api.service import PatientIndexApi
@@ -42,6 +43,7 @@ async def build(ground: Ground) -> Assembly:
     return Assembly(
         apis={service_pb2.DESCRIPTOR.services_by_name["PatientIndexService"]: api},
         feeds=[Feed(FEED, snapshot)],
+        subscriptions=[Subscription("identity", "identity", followers.apply_identity, followers.reset_identity)],
         background=[
             shares.keep_counted,
             model.keep_read,

@@ -280,3 +280,18 @@ name_shares = Table(
     Column("name", Text, primary_key=True),
     Column("share", Double, nullable=False),
 )
+
+# What citizens decided, as identity announced it: a projection. `category` and `decision` are identity's numbers.
+consents = Table(
+    "consents",
+    metadata,
+    Column("consent_id", Text, primary_key=True),
+    Column("citizen_key", Text, nullable=False),
+    # Whom it is about; empty for every organisation.
+    Column("organization_id", Text, nullable=False),
+    Column("category", SmallInteger, nullable=False),
+    Column("decision", SmallInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index("consents_of_citizen", "citizen_key"),
+)

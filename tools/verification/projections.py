@@ -53,7 +53,10 @@ PROJECTIONS = (
     _placements("claims", "placements"),
     _placements("surveillance", "placements", _PLACED_SHORT),
     _placements("audit", "placements"),
-    Projection("records: what citizens decided", "records", _CONSENTS, "identity", "identity", _CONSENTS),
+    *(
+        Projection(f"{follower}: what citizens decided", follower, _CONSENTS, "identity", "identity", _CONSENTS)
+        for follower in ("records", "patient_index")
+    ),
     Projection(
         "claims: visits",
         "claims",

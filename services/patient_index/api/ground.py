@@ -54,6 +54,12 @@ def person_unknown() -> NotFoundError:
     return NotFoundError("PERSON_UNKNOWN", "there is no such person")
 
 
+def person_merged(into: str) -> NotFoundError:
+    """Of whom another has the registrations now."""
+    metadata = {"person_id": into}
+    return NotFoundError("PERSON_MERGED", "the person was merged into another, who is named", metadata=metadata)
+
+
 def touch(call: Call, registrations: Iterable[Held]) -> None:
     """Notes for the audit log whose data a call shows or writes."""
     for held in registrations:

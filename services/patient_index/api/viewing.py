@@ -5,7 +5,7 @@ from dataclasses import replace
 from nhip.patient_index.v1 import service_pb2, viewing_pb2
 
 from libs.access.caller import EMERGENCY, TREATMENT
-from libs.errors import InvalidArgumentError, NotFoundError, PermissionDeniedError
+from libs.errors import InvalidArgumentError, PermissionDeniedError, UnavailableError
 from libs.runtime.call import Call
 from services.patient_index import wire
 from services.patient_index.api.admitting import asked_features
@@ -14,6 +14,7 @@ from services.patient_index.api.ground import (
     DEFAULT_PAGE,
     Rooted,
     only_key,
+    person_merged,
     person_unknown,
     registration_unknown,
     touch,
@@ -26,7 +27,8 @@ from services.patient_index.rules.placing import find_matches
 from services.patient_index.rules.registering import normalized
 from services.patient_index.rules.searching import criteria_of
 from services.patient_index.rules.world import World
-from services.patient_index.store import history, reading
+from services.patient_index.store import consents, history, reading
+from services.patient_index.store.consents import Eyes
 
 DEFAULT_MATCHES = 10
 _LOCATING = frozenset({TREATMENT, EMERGENCY})
@@ -87,8 +89,9 @@ class Viewing(Rooted):
         if not caller.is_citizen and caller.purpose not in _LOCATING:
             raise PermissionDeniedError("PURPOSE_REFUSED", "who knows a person is told for treatment or an emergency")
         known: dict[str, list[Held]] = {}
-        for held in await self._person(request.person_id, call):
+        for held in await self._located(request.person_id, Eyes(caller, only_key(call), self.means.clock())):
             known.setdefault(held.organization_id, []).append(held)
+            touch_person(call, [held])
         newest = {one: max(held.written_at for held in there) for one, there in known.items()}
         return viewing_pb2.LocateFacilitiesResponse(
             facilities=[
@@ -101,14 +104,29 @@ class Viewing(Rooted):
             ]
         )
 
+    async def _located(self, person_id: str, eyes: Eyes) -> list[Held]:
+        async with self.means.database.reading(snapshot=True) as reader:
+            if not await consents.is_known(reader, eyes):
+                raise UnavailableError("CONSENTS_UNKNOWN", "what citizens refused is not known here yet; try again")
+            registrations = await consents.locate(reader, person_id, eyes)
+            into = ""
+            if not registrations and eyes.citizen_key is None and reading.is_id(person_id):
+                into = (await history.merged_into(reader, [person_id])).get(person_id, "")
+                # Who may not learn of anybody there is not told either that there is somebody.
+                into = into if await consents.locate(reader, into, eyes) else ""
+        if into:
+            raise person_merged(into)
+        if not registrations:
+            raise person_unknown()
+        return registrations
+
     async def _person(self, person_id: str, call: Call) -> list[Held]:
         async with self.means.database.reading() as reader:
             registrations = (await reading.read_persons(reader, [person_id], only_key(call))).get(person_id)
             is_told = not registrations and only_key(call) is None and reading.is_id(person_id)
             merged = await history.merged_into(reader, [person_id]) if is_told else {}
         if person_id in merged:
-            metadata = {"person_id": merged[person_id]}
-            raise NotFoundError("PERSON_MERGED", "the person was merged into another, who is named", metadata=metadata)
+            raise person_merged(merged[person_id])
         if not registrations:
             raise person_unknown()
         touch_person(call, registrations)

@@ -14,7 +14,7 @@ from services.patient_index.model import Criteria, Held
 from services.patient_index.store.rows import HELD_COLUMNS, held_of
 
 # Whom the caller may see, inside the query: everybody, or for a citizen the persons who have a registration with their key.
-_SEEN = """
+SEEN = """
     (CAST(:citizen_key AS text) IS NULL OR EXISTS (
         SELECT FROM registrations AS own
         WHERE own.person_id = registrations.person_id AND own.citizen_key = :citizen_key AND own.citizen_key <> ''
@@ -26,7 +26,7 @@ READ_REGISTRATION = Statement(
     text(
         f"""
         SELECT {HELD_COLUMNS} FROM registrations
-        WHERE registration_id = CAST(:registration_id AS uuid) AND {_SEEN}
+        WHERE registration_id = CAST(:registration_id AS uuid) AND {SEEN}
         """
     ),
 )
@@ -36,7 +36,7 @@ READ_PERSONS = Statement(
     text(
         f"""
         SELECT {HELD_COLUMNS} FROM registrations
-        WHERE person_id = ANY (CAST(:person_ids AS uuid[])) AND {_SEEN}
+        WHERE person_id = ANY (CAST(:person_ids AS uuid[])) AND {SEEN}
         ORDER BY person_id, organization_id, local_number
         """
     ),

@@ -11,18 +11,29 @@ from grpc_status import rpc_status
 from nhip.audit.v1 import events_pb2 as audit_pb2
 from nhip.feed.v1 import service_pb2 as feed_pb2
 from nhip.feed.v1 import service_pb2_grpc as feed_grpc
+from nhip.identity.v1 import events_pb2 as identity_pb2
 from nhip.patient_index.v1 import events_pb2, service_pb2, service_pb2_grpc
+from sqlalchemy import text
 
 from libs.access.caller import PATIENT_REQUEST, TREATMENT, CallerKind
 from libs.access.citizen_keys import CitizenKeys
 from libs.clock import Clock, system_clock
+from libs.database.statements import Statement
 from libs.thai.identifiers import CITIZEN_ID
+from services.patient_index import followers
 from services.patient_index.__main__ import build
 from tests.services.patient_index.people import HOSPITAL_A, a_message
 from tests.support.postgres import DatabaseUrl
 from tests.support.serving import Running, serving
 
 SCOPES = "registrations.write registrations.read registrations.link"
+STAND = Statement(
+    "test.stand",
+    text(
+        "INSERT INTO feed_cursors (source, feed, group_number, cursor) VALUES ('identity', 'identity', 0, :cursor) "
+        "ON CONFLICT (source, feed, group_number) DO UPDATE SET cursor = excluded.cursor"
+    ),
+)
 
 
 @dataclass
@@ -80,6 +91,24 @@ class Index:
         """Unlinks by somebody's word."""
         request = service_pb2.UnlinkRegistrationRequest(registration_id=registration_id, reason="two people")
         return await self.stub.UnlinkRegistration(request, **self.hospital())
+
+    async def hear_identity(self, *events: identity_pb2.IdentityEvent, place: str = "1.1") -> None:
+        """Hands events of identity to the follower as the feed would, and stands at the place that they lead to."""
+        async with self.running.database.writing() as writer:
+            changes = [feed_pb2.Change(event=one.SerializeToString()) for one in events]
+            await followers.apply_identity(writer, changes)
+            await writer.execute(STAND, cursor=place)
+
+    async def consent(self, number: str, organization: str, decision: int, *, category: int = 1, **told: Any) -> None:
+        """What a citizen decides: `version`, `expires_at` and `consent_id` may be told."""
+        event = identity_pb2.IdentityEvent()
+        one = event.consent_changed
+        one.consent_id = told.get("consent_id", f"{number}/{organization}/{category}")
+        one.citizen_key, one.organization_id, one.version = self.key_of(number), organization, told.get("version", 1)
+        one.category, one.decision = category, decision  # type: ignore[assignment]  # numbers of enums
+        if expires_at := told.get("expires_at"):
+            one.expires_at.FromDatetime(expires_at)
+        await self.hear_identity(event)
 
     async def announced(self) -> list[events_pb2.RegistrationPlaced]:
         """Everything on the feed, in its order."""

@@ -8,7 +8,6 @@ import grpc
 import pytest
 from nhip.patient_index.v1 import resources_pb2, service_pb2, viewing_pb2
 
-from libs.access.caller import PAYMENT
 from services.patient_index.rules.drawing import draw
 from services.patient_index.rules.explaining import bits, explain, word
 from services.patient_index.rules.placing import weigh
@@ -17,7 +16,6 @@ from services.patient_index.rules.weighing import FS_1
 from tests.services.patient_index.calling import Index, an_index, refusal
 from tests.services.patient_index.people import (
     CLINIC,
-    HOSPITAL_A,
     HOSPITAL_B,
     NOW,
     a_message,
@@ -138,36 +136,6 @@ async def test_twins_keep_a_view_each(index: Index):
     first = await file(index, given="ธนพล")
     second = await file(index, given="ธนกร", local_number="2")
     assert {(await golden(index, one.person_id)).name_th.given for one in (first, second)} == {"ธนพล", "ธนกร"}
-
-
-async def located(index: Index, person_id: str, **call):
-    return await index.stub.LocateFacilities(viewing_pb2.LocateFacilitiesRequest(person_id=person_id), **call)
-
-
-async def test_the_locator_names_who_knows_the_person_the_newest_first_and_nothing_else(index: Index):
-    first = await file(index, number=NUMBER, days_ago=9)
-    second = await file(index, number=NUMBER, organization=HOSPITAL_B, days_ago=1)
-    third = await file(index, number=NUMBER, local_number="2", days_ago=3)
-    for call in (index.hospital(CLINIC), index.citizen(NUMBER)):
-        found = (await located(index, first.person_id, **call)).facilities
-        assert [(one.organization_id, sorted(one.registration_ids)) for one in found] == [
-            (HOSPITAL_B, [second.registration_id]),
-            (HOSPITAL_A, sorted([first.registration_id, third.registration_id])),
-        ]
-        assert found[1].written_at == third.source_updated_at
-    told = [one for one in await index.accesses() if one.method == "LocateFacilities"]
-    assert [set(one.person_ids) for one in told] == [{first.person_id}] * 2
-
-
-async def test_the_locator_tells_neither_payers_nor_other_citizens(index: Index):
-    held = await file(index, number=NUMBER)
-    payer = index.running.token(scopes="registrations.read", organization="nhso", purpose=PAYMENT)
-    with pytest.raises(grpc.aio.AioRpcError) as error:
-        await located(index, held.person_id, metadata=payer, timeout=20)
-    assert refusal(error.value)[:2] == ("PERMISSION_DENIED", "PURPOSE_REFUSED")
-    with pytest.raises(grpc.aio.AioRpcError) as error:
-        await located(index, held.person_id, **index.citizen(a_number(2)))
-    assert refusal(error.value)[1] == "PERSON_UNKNOWN"
 
 
 def explained(language="en", **told):

@@ -365,8 +365,10 @@ class PatientIndexServiceServicer:
 
     def LocateFacilities(self, request, context):
         """Which facilities hold records of the person, without anything of what they hold: for treatment, an emergency, or the
-        citizen themself. Consent about content is for the services that hold it.
-        Fails with NOT_FOUND, reason PERSON_UNKNOWN; PERMISSION_DENIED, reason PURPOSE_REFUSED.
+        citizen themself. For treatment, whom the citizen refused is told of their own facility alone, as if the person were
+        known nowhere else; an emergency overrides that, and is shown to the citizen.
+        Fails with NOT_FOUND, reason PERSON_UNKNOWN (also where all is refused) or PERSON_MERGED; PERMISSION_DENIED, reason
+        PURPOSE_REFUSED; UNAVAILABLE, reason CONSENTS_UNKNOWN, until refusals were heard here.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

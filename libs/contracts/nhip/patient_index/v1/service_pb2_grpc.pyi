@@ -108,8 +108,10 @@ class PatientIndexServiceStub:
     """
     LocateFacilities: _grpc.UnaryUnaryMultiCallable[_viewing_pb2.LocateFacilitiesRequest, _viewing_pb2.LocateFacilitiesResponse]
     """Which facilities hold records of the person, without anything of what they hold: for treatment, an emergency, or the
-    citizen themself. Consent about content is for the services that hold it.
-    Fails with NOT_FOUND, reason PERSON_UNKNOWN; PERMISSION_DENIED, reason PURPOSE_REFUSED.
+    citizen themself. For treatment, whom the citizen refused is told of their own facility alone, as if the person were
+    known nowhere else; an emergency overrides that, and is shown to the citizen.
+    Fails with NOT_FOUND, reason PERSON_UNKNOWN (also where all is refused) or PERSON_MERGED; PERMISSION_DENIED, reason
+    PURPOSE_REFUSED; UNAVAILABLE, reason CONSENTS_UNKNOWN, until refusals were heard here.
     """
     ExplainMatch: _grpc.UnaryUnaryMultiCallable[_viewing_pb2.ExplainMatchRequest, _viewing_pb2.ExplainMatchResponse]
     """Why two registrations are thought to be one person, or not: the weight of each field, in words. A citizen asks about
@@ -266,8 +268,10 @@ class PatientIndexServiceAsyncStub(PatientIndexServiceStub):
     """
     LocateFacilities: _aio.UnaryUnaryMultiCallable[_viewing_pb2.LocateFacilitiesRequest, _viewing_pb2.LocateFacilitiesResponse]  # type: ignore[assignment]
     """Which facilities hold records of the person, without anything of what they hold: for treatment, an emergency, or the
-    citizen themself. Consent about content is for the services that hold it.
-    Fails with NOT_FOUND, reason PERSON_UNKNOWN; PERMISSION_DENIED, reason PURPOSE_REFUSED.
+    citizen themself. For treatment, whom the citizen refused is told of their own facility alone, as if the person were
+    known nowhere else; an emergency overrides that, and is shown to the citizen.
+    Fails with NOT_FOUND, reason PERSON_UNKNOWN (also where all is refused) or PERSON_MERGED; PERMISSION_DENIED, reason
+    PURPOSE_REFUSED; UNAVAILABLE, reason CONSENTS_UNKNOWN, until refusals were heard here.
     """
     ExplainMatch: _aio.UnaryUnaryMultiCallable[_viewing_pb2.ExplainMatchRequest, _viewing_pb2.ExplainMatchResponse]  # type: ignore[assignment]
     """Why two registrations are thought to be one person, or not: the weight of each field, in words. A citizen asks about
@@ -523,8 +527,10 @@ class PatientIndexServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_viewing_pb2.LocateFacilitiesResponse, _abc.Awaitable[_viewing_pb2.LocateFacilitiesResponse]]:
         """Which facilities hold records of the person, without anything of what they hold: for treatment, an emergency, or the
-        citizen themself. Consent about content is for the services that hold it.
-        Fails with NOT_FOUND, reason PERSON_UNKNOWN; PERMISSION_DENIED, reason PURPOSE_REFUSED.
+        citizen themself. For treatment, whom the citizen refused is told of their own facility alone, as if the person were
+        known nowhere else; an emergency overrides that, and is shown to the citizen.
+        Fails with NOT_FOUND, reason PERSON_UNKNOWN (also where all is refused) or PERSON_MERGED; PERMISSION_DENIED, reason
+        PURPOSE_REFUSED; UNAVAILABLE, reason CONSENTS_UNKNOWN, until refusals were heard here.
         """
 
     @_abc_1.abstractmethod
