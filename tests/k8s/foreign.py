@@ -137,6 +137,16 @@ FOREIGN: dict[str, Schema] = {
             }
         ),
     ),
+    "PodMonitor": kind(
+        "monitoring.coreos.com/v1",
+        "PodMonitor",
+        closed(
+            {
+                "selector": closed({"matchLabels": TEXTS}),
+                "podMetricsEndpoints": many(closed({"port": TEXT, "interval": DURATION, "scrapeTimeout": DURATION})),
+            }
+        ),
+    ),
     "PrometheusRule": kind(
         "monitoring.coreos.com/v1",
         "PrometheusRule",

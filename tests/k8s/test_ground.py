@@ -61,6 +61,28 @@ def test_where_the_release_brings_the_ground_the_first_installation_migrates_bes
     assert first["metadata"]["name"] != other["metadata"]["name"]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"migrations": {"resources": {"limits": {"memory": "1Gi"}}}},
+        {"imagePullSecrets": [{"name": "registry"}]},
+        {"podSecurityContext": {"runAsUser": 10002}},
+    ],
+)
+def test_whatever_changes_in_a_job_that_stands_beside_the_release_makes_another(change):
+    # Argo CD renders as for a first installation, and no Job can be changed.
+    first, other = migration(REGION), migration(chart.laid(REGION, change))
+    assert first["spec"] != other["spec"]
+    assert first["metadata"]["name"] != other["metadata"]["name"]
+
+
+def test_each_migration_may_fail_as_often_as_it_is_allowed_without_spending_the_others_restarts():
+    # Kubernetes adds up the restarts of all containers, and those of a new cluster all fail until it is there.
+    spec = migration(REGION)["spec"]
+    assert spec["backoffLimit"] == 6 * len(WITH_DATABASE)
+    assert migration({"migrations": {"backoffLimit": 0}})["spec"]["backoffLimit"] == 0
+
+
 def test_migrations_may_be_left_to_others():
     assert not chart.of_kind("Job", {"migrations": {"enabled": False}})
 

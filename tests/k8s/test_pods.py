@@ -4,13 +4,18 @@ import ast
 import re
 
 import pytest
+import yaml
 
 from libs.runtime.policy import methods_of
 from libs.runtime.settings import Settings
 from services.edge.upstream import DEADLINES, SERVICES, served_by
+from services.exchange.model import MEBIBYTE
+from services.exchange.rules import MAX_UPLOAD_BYTES
+from services.exchange.worker import JOBS_AT_ONCE
 from tests.k8s import chart
 from tools.nhip.services import SERVICES as SUPERVISED
 from tools.nhip.services import Door
+from tools.observability.contract.metrics import METRICS
 
 SECRETS = {"platform_key", "citizen_key", "bootstrap_client", "exchange_client", "audit_key"}
 # Every variable that the code reads.
@@ -94,6 +99,22 @@ def test_every_pod_is_restricted(profile):
         assert not [volume for volume in pod["volumes"] if "hostPath" in volume]
 
 
+def mebibytes(quantity: str) -> int:
+    return int(quantity[:-2]) * {"Mi": 1, "Gi": 1024}[quantity[-2:]]
+
+
+def test_what_imports_lay_out_fits_into_the_pod_s_temporary_storage():
+    rooms = {
+        name: volume["emptyDir"]["sizeLimit"]
+        for name, pod in chart.pods().items()
+        for volume in pod["volumes"]
+        if volume["name"] == "tmp"
+    }
+    # Kubernetes evicts a pod that puts more there.
+    assert mebibytes(rooms.pop("exchange")) * MEBIBYTE > MAX_UPLOAD_BYTES * JOBS_AT_ONCE
+    assert set(rooms.values()) == {"256Mi"}
+
+
 def test_secrets_are_readable_by_the_pod_s_group_alone():
     for pod in chart.pods().values():
         for volume in pod["volumes"]:
@@ -113,6 +134,7 @@ def test_every_variable_is_one_that_the_code_reads(profile):
 def test_every_setting_is_made():
     made = {name for container in serving(chart.EVERYTHING).values() for name in chart.environment(container)}
     made |= set(chart.environment(serving({"developmentLogin": True})["identity"]))
+    made |= set(chart.environment(serving(chart.profile("centre"))["audit"]))
     # Faults on purpose are set by `env`, where somebody wants to see them.
     assert made >= READ - {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "NHIP_FAULTS"}
 
@@ -233,8 +255,24 @@ def test_in_production_nothing_runs_alone(profile):
         assert budgets[name]["spec"]["selector"] == deployment["spec"]["selector"]
 
 
+def test_a_scaler_counts_the_calls_in_progress_where_an_adapter_tells_it():
+    values = {"defaults": {"autoscaling": {"enabled": True, "targetInFlight": 8}}}
+    for one in chart.of_kind("HorizontalPodAutoscaler", values).values():
+        processor, calls = one["spec"]["metrics"]
+        assert processor["resource"]["name"] == "cpu"
+        assert calls["pods"]["metric"] == {"name": "nhip_in_flight"}
+        assert calls["pods"]["target"] == {"type": "AverageValue", "averageValue": "8"}
+    said = (chart.ROOT / "docs/operations/deploy.md").read_text(encoding="utf-8")
+    adapter = yaml.safe_load(said.split("```yaml\n")[1].split("```")[0])["rules"]["custom"][0]
+    assert adapter["name"]["as"] == "nhip_in_flight"
+    # A stream that stays open is no work: followers hold one for each feed.
+    assert 'grpc_method!="Follow"' in adapter["metricsQuery"]
+    counted = set(re.findall(r"\w+_in_flight", adapter["seriesQuery"]))
+    assert counted == {metric.name for metric in METRICS if metric.name.endswith("_server_in_flight")}
+
+
 def test_a_scaler_takes_further_metrics():
-    metric = {"type": "Pods", "pods": {"metric": {"name": "grpc_server_in_flight"}, "target": {"type": "AverageValue"}}}
+    metric = {"type": "Pods", "pods": {"metric": {"name": "queue"}, "target": {"type": "AverageValue"}}}
     values = {"services": {"records": {"autoscaling": {"enabled": True, "metrics": [metric]}}}}
     assert chart.of_kind("HorizontalPodAutoscaler", values)["records"]["spec"]["metrics"][1] == metric
 

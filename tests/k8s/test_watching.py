@@ -44,6 +44,14 @@ def test_each_dashboard_is_a_config_map_that_the_sidecar_finds():
     assert {name: json.loads(text) for name, text in texts.items()} == files
 
 
+def test_postgresql_is_watched_where_the_release_brings_it():
+    watched = chart.of_kind("PodMonitor", chart.profile("region"))
+    assert set(watched) == set(chart.of_kind("Cluster", chart.profile("region")))
+    for name, one in watched.items():
+        assert one["spec"]["selector"]["matchLabels"]["cnpg.io/cluster"] == f"nhip-{name}"
+    assert not chart.of_kind("PodMonitor", chart.profile("production"))
+
+
 def test_production_watches_and_the_rest_only_when_asked():
     assert chart.of_kind("PrometheusRule", chart.profile("production"))
     assert chart.of_kind("PrometheusRule", chart.profile("region"))

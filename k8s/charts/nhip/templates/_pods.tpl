@@ -18,7 +18,7 @@ securityContext: {{- toYaml .Values.containerSecurityContext | nindent 2 }}
 {{/* Volumes of a service: takes (dict "root" . "name" name "service" service). */}}
 {{- define "nhip.volumes" -}}
 - name: tmp
-  emptyDir: {sizeLimit: 256Mi}
+  emptyDir: {sizeLimit: {{ .service.temporaryStorage | default .root.Values.defaults.temporaryStorage }}}
 {{- if .service.secrets }}
 - name: secrets
   secret:
