@@ -154,7 +154,8 @@ async def start(settings: Settings, build: Build, clock: Clock = system_clock) -
     credentials = ServiceCredentials(platform_key, settings.service)
     ground = Ground(settings, database, clock, PageTokens(platform_key), keys, channel, credentials)
     assembly = await build(ground)
-    subscriptions = [*assembly.subscriptions]
+    # One that was followed and is nowhere would be reported as a feed that has fallen silent.
+    subscriptions = [each for each in assembly.subscriptions if each.source not in settings.absent]
     if settings.service != "identity":
         subscriptions.append(Subscription("identity", "keys", apply_keys, reset_keys, keys.applied))
     followers = [_follower(ground, subscription) for subscription in subscriptions]

@@ -44,6 +44,8 @@ class Settings:
     import_sources: str = ""
     # Where subscriptions may be delivered to, likewise.
     subscription_endpoints: str = ""
+    # Services that this deployment goes without, so that nobody follows them.
+    absent: frozenset[str] = frozenset()
     # Faults on purpose, see libs/runtime/faults.py. Never beside real people.
     faults: str = ""
 
@@ -70,11 +72,12 @@ class Settings:
             drain_seconds=float(_number(environment, "NHIP_DRAIN_SECONDS", 0)),
             shutdown_seconds=float(_number(environment, "NHIP_SHUTDOWN_SECONDS", 10)),
             allow_development_login=is_development,
-            fhir_policy=frozenset(filter(None, environment.get("NHIP_FHIR_POLICY", "").replace(" ", "").split(","))),
+            fhir_policy=_names(environment, "NHIP_FHIR_POLICY"),
             certificates=Path(folder) if (folder := environment.get("NHIP_TLS", "")) else None,
             health_listen=environment.get("NHIP_HEALTH_LISTEN", ""),
             import_sources=environment.get("NHIP_IMPORT_SOURCES", ""),
             subscription_endpoints=environment.get("NHIP_SUBSCRIPTION_ENDPOINTS", ""),
+            absent=_names(environment, "NHIP_ABSENT"),
             faults=faults,
         )
 
@@ -115,6 +118,10 @@ def _number(environment: Mapping[str, str], name: str, default: int) -> int:
         return int(value)
     except ValueError:
         raise SettingsError(f"{name} is not a whole number") from None
+
+
+def _names(environment: Mapping[str, str], name: str) -> frozenset[str]:
+    return frozenset(filter(None, environment.get(name, "").replace(" ", "").split(",")))
 
 
 def _peers(text: str) -> dict[str, str]:

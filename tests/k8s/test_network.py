@@ -198,5 +198,21 @@ def test_a_service_that_runs_elsewhere_is_reached_there():
     assert "identity=dns:///identity.centre.example:443" in peers
 
 
+def test_nobody_follows_a_service_that_runs_nowhere():
+    def absent(values: dict) -> dict[str, str | None]:
+        pods = chart.of_kind("Deployment", values)
+        return {
+            name: chart.environment(one["spec"]["template"]["spec"]["containers"][0]).get("NHIP_ABSENT")
+            for name, one in pods.items()
+        }
+
+    centre = chart.profile("centre")
+    missing = "claims,exchange,records,surveillance"
+    assert absent(centre) == {"audit": missing, "patient-index": missing, "identity": None, "edge": None}
+    reached = chart.laid(centre, {"peers": {"records": "dns:///records.region.example:5000"}})
+    assert absent(reached)["audit"] == "claims,exchange,surveillance"
+    assert set(absent({}).values()) == {None}
+
+
 def test_policies_may_be_left_to_others():
     assert not policies({"networkPolicy": {"enabled": False}})

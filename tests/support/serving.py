@@ -96,6 +96,7 @@ async def serving(
     secrets: Path | None = None,
     clock: Clock = system_clock,
     certificates: Path | None = None,
+    absent: frozenset[str] = frozenset(),
 ) -> AsyncIterator[Running]:
     """Serves until the block ends. Peers that are not given point nowhere: followers wait for them in vain."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -116,6 +117,7 @@ async def serving(
             allow_development_login=True,
             certificates=certificates,
             health_listen="127.0.0.1:0" if certificates else "",
+            absent=absent,
         )
         process = await start(settings, build, clock)
         await trust_test_key(process)

@@ -16,6 +16,9 @@ def test_settings_are_read_from_the_environment():
     settings = Settings.read("records", GOOD)
     assert settings.peer("identity") == "127.0.0.1:5001"
     assert not settings.allow_development_login
+    assert not settings.absent
+    absent = Settings.read("records", {**GOOD, "NHIP_ABSENT": "claims, exchange"}).absent
+    assert absent == {"claims", "exchange"}
 
 
 @pytest.mark.parametrize(

@@ -132,3 +132,10 @@ async def test_a_follower_cut_off_after_appending_leaves_neither_gap_nor_duplica
             )
             assert logged == [row["key"] for row in rows]
             assert len(logged) == 5
+
+
+async def test_services_that_a_deployment_goes_without_are_not_followed(database_url):
+    missing = frozenset({"claims", "exchange", "records", "surveillance"})
+    async with serving("audit", build, database_url("audit"), absent=missing) as running:
+        followed = {follower.name.partition("/")[0] for follower in running.process.followers}
+    assert followed == {"audit", "identity", "patient_index"}

@@ -40,6 +40,19 @@
 {{- join "," $peers -}}
 {{- end -}}
 
+{{/* Services that run neither here nor at a peer, with commas between. */}}
+{{- define "nhip.absent" -}}
+{{- $root := . -}}
+{{- $here := include "nhip.services" . | fromYaml -}}
+{{- $absent := list -}}
+{{- range $name, $facts := (.Files.Get "platform.yaml" | fromYaml).services -}}
+{{- if not (or (hasKey $here $name) (hasKey $root.Values.peers $name)) -}}
+{{- $absent = append $absent (replace "-" "_" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- join "," $absent -}}
+{{- end -}}
+
 {{/* Where a service's database URL comes from, as environment entries. Takes (dict "root" . "name" name "service" service). */}}
 {{- define "nhip.databaseEnvironment" -}}
 {{- $databases := .root.Values.databases -}}
