@@ -1,8 +1,9 @@
 """Serves a service's feeds to followers: nhip.feed.v1.FeedService."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import asyncpg
 from google.protobuf.message import Message
@@ -24,6 +25,7 @@ GATHER_SECONDS = 0.02
 HEARTBEAT_SECONDS = 5.0
 _LAST_POSITION = 2**63 - 1
 
+Found = TypeVar("Found")
 Snapshot = Callable[[Reader], AsyncIterator[tuple[str, Message]]]
 
 
@@ -43,6 +45,7 @@ class FeedServer:
     def __init__(self, database: Database, feeds: Mapping[str, Feed]) -> None:
         self._database = database
         self._feeds = feeds
+        self._looks: dict[tuple[Any, ...], asyncio.Task[Any]] = {}
 
     async def Follow(self, request: service_pb2.FollowRequest, call: Call) -> AsyncIterator[service_pb2.FollowResponse]:
         """Streams what commits after the cursor until the follower goes."""
@@ -53,26 +56,25 @@ class FeedServer:
             raise InvalidArgumentError("FEED_CURSOR_INVALID", str(error)) from None
         await self._refuse_expired(feed, cursor, is_beginning=not request.cursor)
         batch_size = request.batch_size or DEFAULT_BATCH
-        partitions = list(request.partitions) or None
+        partitions = tuple(request.partitions)
         event = self._database.signal.subscribe(feed.name)
         loop = asyncio.get_running_loop()
         quiet_since: float | None = None
         try:
             while not call.is_draining:
                 event.clear()
-                read_at = loop.time()
-                rows = await self._read(feed.name, cursor, partitions, batch_size)
-                if rows:
-                    cursor = Cursor(rows[-1]["transaction"], rows[-1]["position"])
-                    yield _response(rows, cursor)
+                batch = await self._together(self._read, feed.name, cursor, partitions, batch_size)
+                if batch is not None:
+                    cursor, response = batch
+                    yield response
                     quiet_since = None
-                if len(rows) == batch_size:
-                    continue
-                if rows:
-                    await asyncio.sleep(read_at + GATHER_SECONDS - loop.time())
+                    if len(response.changes) == batch_size:
+                        continue
+                    # At the same moment for all, so that they go on looking together.
+                    await asyncio.sleep(GATHER_SECONDS - loop.time() % GATHER_SECONDS)
                     if event.is_set():
                         continue
-                if await self._is_pending(feed.name, cursor):
+                if await self._together(self._is_pending, feed.name, cursor):
                     await asyncio.sleep(BEHIND_FENCE_SECONDS)
                     continue
                 if quiet_since is None or loop.time() - quiet_since >= HEARTBEAT_SECONDS:
@@ -119,6 +121,23 @@ class FeedServer:
                 "FEED_CURSOR_EXPIRED", "the cursor is older than what is retained; take a snapshot and go on from there"
             )
 
+    async def _together(self, look: Callable[..., Awaitable[Found]], *asked: Any) -> Found:
+        """What a look finds; followers that stand at the same place and ask in the same moment look once."""
+        key = (look, *asked)
+        task = self._looks.get(key)
+        if task is None:
+            task = self._looks[key] = asyncio.create_task(self._look(key))
+        # Whoever goes away leaves it to the others.
+        found: Found = await asyncio.shield(task)
+        return found
+
+    async def _look(self, key: tuple[Any, ...]) -> Any:
+        # Those that were woken with the first come along. Once it looks, whoever comes is told by a look of their own.
+        await asyncio.sleep(0)
+        del self._looks[key]
+        look, *asked = key
+        return await look(*asked)
+
     async def _is_pending(self, feed: str, cursor: Cursor) -> bool:
         """True if something has committed after the cursor that an older, open transaction still keeps back."""
         async with self._database.reading() as reader:
@@ -129,17 +148,21 @@ class FeedServer:
             )
 
     async def _read(
-        self, feed: str, cursor: Cursor, partitions: list[int] | None, batch_size: int
-    ) -> list[asyncpg.Record]:
+        self, feed: str, cursor: Cursor, partitions: tuple[int, ...], batch_size: int
+    ) -> tuple[Cursor, service_pb2.FollowResponse] | None:
         async with self._database.reading() as reader:
-            return await reader.fetch(
+            rows = await reader.fetch(
                 READ,
                 feed=feed,
                 transaction=str(cursor.transaction),
                 position=cursor.position,
-                partitions=partitions,
+                partitions=list(partitions) or None,
                 batch_size=batch_size,
             )
+        if not rows:
+            return None
+        after = Cursor(rows[-1]["transaction"], rows[-1]["position"])
+        return after, _response(rows, after)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
