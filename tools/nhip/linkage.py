@@ -152,8 +152,7 @@ def load(context: Context, job: Path, client_id: str) -> None:
             return await loading.load(stub, (("authorization", f"Bearer {token}"),), job, report)
 
     def report(done: int, of: int) -> None:
-        if done % 1000 < loading.CONCURRENT:
-            click.echo(f"{done:,} of {of:,} persons", err=True)
+        click.echo(f"{done:,} of {of:,} persons", err=True)
 
     try:
         outcomes = asyncio.run(send())

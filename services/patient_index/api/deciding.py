@@ -145,7 +145,7 @@ class Deciding(Rooted):
                 decisions = await history.read_decision(reader, request.decision_id)
         if not decisions:
             raise _decision_unknown()
-        _touch_decided(call, decisions)
+        touch_decided(call, decisions)
         return decisions_pb2.GetDecisionResponse(decisions=map(wire.decision_of, decisions))
 
     async def ListDecisions(
@@ -173,7 +173,7 @@ class Deciding(Rooted):
 
         def decided(world: World) -> Answer:
             decisions = decide(world, word)
-            _touch_decided(call, decisions)
+            touch_decided(call, decisions)
             return answer(world, decisions)
 
         is_dry: bool = request.validate_only  # type: ignore[union-attr]  # as above
@@ -194,7 +194,8 @@ def _decision_unknown() -> NotFoundError:
     return NotFoundError("DECISION_UNKNOWN", "there is no such decision")
 
 
-def _touch_decided(call: Call, decisions: Sequence[Decision]) -> None:
+def touch_decided(call: Call, decisions: Sequence[Decision]) -> None:
+    """Notes for the audit log whom decisions move."""
     for one in decisions:
         call.touch(person=one.person_id, registration=one.registration_id, resource=f"Patient/{one.registration_id}")
         if one.previous_person_id:

@@ -87,8 +87,10 @@ def unlink(world: World, registration_id: str, word: Word) -> list[Decision]:
     )
 
 
-def merge(world: World, from_person_id: str, person_id: str, word: Word) -> list[Decision]:
-    """Brings all registrations of one person to another. None if that was done before.
+def merge(
+    world: World, from_person_id: str, person_id: str, word: Word, first: str = "", found: Match | None = None
+) -> list[Decision]:
+    """Brings all of one person to another, by what was `found` of the `first`, or else what the index finds. None if done.
 
     Raises InvalidArgumentError, NotFoundError, FailedPreconditionError.
     """
@@ -103,7 +105,8 @@ def merge(world: World, from_person_id: str, person_id: str, word: Word) -> list
     if source != from_person_id:
         raise _merged(source)
     world.require_persons(from_person_id, person_id)
-    coming, there = world.members(from_person_id), world.members(person_id)
+    coming = sorted(world.members(from_person_id), key=lambda one: one.registration_id != first)
+    there = world.members(person_id)
     _refuse_apart(world, coming, there)
     return _move(
         world,
@@ -111,7 +114,7 @@ def merge(world: World, from_person_id: str, person_id: str, word: Word) -> list
         [(one, person_id) for one in coming],
         word,
         rejoined=_apart_among(world, product(coming, there)),
-        found=_likeliest(world, coming[0], there),
+        found=found or _likeliest(world, coming[0], there),
     )
 
 

@@ -34,6 +34,7 @@ from services.patient_index.rules.blocking import (
     keys_of,
     locked_keys,
     locks_of,
+    numbers_among,
 )
 from services.patient_index.rules.matching import PERSON_CONTRADICTED
 from services.patient_index.rules.registering import opens_account
@@ -114,6 +115,18 @@ class World:
         locks = (lock for held in members for lock in locked_keys(held.registration_id, self._keys_of(held)))
         ids = frozenset(held.registration_id for held in members)
         self.require(Scope(registration_ids=ids, locks=frozenset(locks)))
+
+    def require_all_of(self, registration_ids: Iterable[str]) -> None:
+        """As `require_persons`, of those whom these registrations stand for, and what `settle` asks of their numbers.
+
+        All in one look, however many they are. Raises NotLoadedError.
+        """
+        person_ids = {self.held[one].person_id for one in registration_ids if one in self.held}
+        members = [held for person_id in person_ids for held in self.members(person_id)]
+        keys = [key for held in members for key in numbers_among(self._keys_of(held))]
+        locks = (lock for held in members for lock in locked_keys(held.registration_id, self._keys_of(held)))
+        ids = frozenset(held.registration_id for held in members)
+        self.require(Scope(ids, frozenset(person_ids), frozenset(keys), locks_of(keys).union(locks)))
 
     def require_blocks(self, keys: Iterable[Key]) -> None:
         """Makes sure that it is known who is found under these. Raises NotLoadedError, with all that are lacking."""

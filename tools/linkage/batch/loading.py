@@ -1,32 +1,34 @@
 """Brings what a batch joined into the patient index, as decisions that can be taken back.
 
-Each person of the batch is brought together by MergePersons, whose reason names the job's model, the weight of the pair and
-its levels; the index adds what its own rules say of the two. What somebody unlinked or split is left to people, and what
-somebody ordained the index refuses itself. Loading again, or going on after a kill, changes nothing that stands.
+The index is told pairs in groups (BatchLink), each with the job's model, the weight and its levels, which are kept as the
+decision's evidence. What somebody parted is left to people, and what somebody ordained the index refuses itself. Loading
+again, or going on after a kill, changes nothing that stands.
 """
 
 import asyncio
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import duckdb
-import grpc
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
-from nhip.patient_index.v1 import decisions_pb2, resources_pb2, service_pb2, service_pb2_grpc
+from nhip.patient_index.v1 import decisions_pb2, resources_pb2, service_pb2_grpc
 
 from services.patient_index.rules.registering import registration_id_of
 
 MERGED, THERE, LEFT_TO_PEOPLE, REFUSED, UNKNOWN = "merged", "there already", "left to people", "refused", "unknown"
-CONCURRENT: Final = 8
+# One group is sent while another is in the database.
+CONCURRENT: Final = 2
+# A request holds the locks of everybody whom it names until it commits: more pairs in it are hardly faster.
+LINKS_AT_ONCE: Final = 250
 _DONE: Final = "loaded"
-_PARTED: Final = (resources_pb2.DECISION_KIND_UNLINK, resources_pb2.DECISION_KIND_SPLIT)
-_SECONDS: Final = 30.0
+_SECONDS: Final = 60.0
+_OUTCOMES: Final = {decisions_pb2.LINK_OUTCOME_MERGED: MERGED, decisions_pb2.LINK_OUTCOME_TOGETHER: THERE}
+_REASONS: Final = {"REGISTRATION_UNKNOWN": UNKNOWN, "HELD_APART": LEFT_TO_PEOPLE}
 Metadata = tuple[tuple[str, str], ...]
 
 
@@ -75,24 +77,39 @@ async def load(
 ) -> Counter[str]:
     """Loads a finished job; says how many links had which outcome, of those that were not loaded before.
 
-    The caller needs the scopes registrations.read and registrations.link. Raises grpc.aio.AioRpcError for what is no
-    answer about a link, such as a service that is away; what was loaded until then stays.
+    The caller needs the scope registrations.link. Raises grpc.aio.AioRpcError for what is no answer about a link, such as
+    a service that is away; what was loaded until then stays.
     """
-    model = hashlib.sha256((directory / "model.json").read_bytes()).hexdigest()[:12]
+    model = f"batch-{hashlib.sha256((directory / 'model.json').read_bytes()).hexdigest()[:12]}"
     persons = links(directory)
     mark = directory / _DONE
     done = int(mark.read_text(encoding="utf-8")) if mark.exists() else 0
     outcomes: Counter[str] = Counter()
     loader = _Loader(stub, metadata, model)
-    for start in range(done, len(persons), CONCURRENT):
-        part = persons[start : start + CONCURRENT]
-        for told in await asyncio.gather(*map(loader.bring_together, part)):
+    parts = _grouped(persons[done:])
+    while groups := list(islice(parts, CONCURRENT)):
+        for told in await asyncio.gather(*map(loader.bring_together, groups)):
             outcomes.update(told)
+        done += sum(map(len, groups))
         part_done = mark.with_suffix(".part")
-        part_done.write_text(str(start + len(part)), encoding="utf-8")
+        part_done.write_text(str(done), encoding="utf-8")
         part_done.replace(mark)
-        progress(start + len(part), len(persons))
+        progress(done, len(persons))
     return outcomes
+
+
+def _grouped(persons: Sequence[Sequence[Link]]) -> Iterator[list[Sequence[Link]]]:
+    """The persons in their order, so many at a time that their links fill a request."""
+    group: list[Sequence[Link]] = []
+    size = 0
+    for person in persons:
+        if group and size + len(person) > LINKS_AT_ONCE:
+            yield group
+            group, size = [], 0
+        group.append(person)
+        size += len(person)
+    if group:
+        yield group
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,47 +118,32 @@ class _Loader:
     metadata: Metadata
     model: str
 
-    async def bring_together(self, person: Sequence[Link]) -> list[str]:
-        """The outcome of each link of one person, in their order."""
-        return [await self._join(link) for link in person]
-
-    async def _join(self, link: Link) -> str:
-        one, other = await self._person_of(link.registration_id), await self._person_of(link.other_id)
-        if not one or not other:
-            return UNKNOWN
-        if one == other:
-            return THERE
-        if await self._was_parted(link.registration_id) or await self._was_parted(link.other_id):
-            return LEFT_TO_PEOPLE
-        reason = f"batch {self.model}: {link.weight:.2f} bits with {link.other_id}, given name {link.given}, birth {link.birth}"
-        # The lower stays, so that both orders of a pair come to one person.
-        into, coming = min(one, other), max(one, other)
-        request = decisions_pb2.MergePersonsRequest(person_id=into, from_person_id=coming, reason=reason)
-        try:
-            await self.stub.MergePersons(request, metadata=self.metadata, timeout=_SECONDS)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
-                raise
-            return f"{REFUSED}: {_reason(error)}"
-        return MERGED
-
-    async def _person_of(self, registration_id: str) -> str:
-        request = service_pb2.GetRegistrationRequest(registration_id=registration_id)
-        try:
-            answer = await self.stub.GetRegistration(request, metadata=self.metadata, timeout=_SECONDS)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.NOT_FOUND:
-                raise
-            return ""
-        return str(answer.registration.person_id)
-
-    async def _was_parted(self, registration_id: str) -> bool:
-        request = service_pb2.ListDecisionsRequest(registration_id=registration_id)
-        answer = await self.stub.ListDecisions(request, metadata=self.metadata, timeout=_SECONDS)
-        return any(one.kind in _PARTED for one in answer.decisions)
+    async def bring_together(self, persons: Sequence[Sequence[Link]]) -> list[str]:
+        """The outcome of each link of these persons, in their order."""
+        told = [link for person in persons for link in person]
+        outcomes: list[str] = []
+        # One person of more links than a request takes is told in several.
+        for start in range(0, len(told), LINKS_AT_ONCE):
+            request = decisions_pb2.BatchLinkRequest(
+                links=map(_message_of, told[start : start + LINKS_AT_ONCE]),
+                model=self.model,
+                reason="joined by a batch",
+            )
+            answer = await self.stub.BatchLink(request, metadata=self.metadata, timeout=_SECONDS)
+            outcomes.extend(map(_outcome_of, answer.results))
+        return outcomes
 
 
-def _reason(error: grpc.aio.AioRpcError) -> str:
-    status = rpc_status.from_call(error)
-    info = error_details_pb2.ErrorInfo()
-    return next((info.reason for detail in status.details if detail.Unpack(info)), "") if status else ""
+def _message_of(link: Link) -> decisions_pb2.PairLink:
+    levels = {"given_name": link.given, "birth_date": link.birth}
+    return decisions_pb2.PairLink(
+        registration_id=link.registration_id,
+        other_registration_id=link.other_id,
+        weight=link.weight,
+        fields=[resources_pb2.FieldWeight(field=field, level=level) for field, level in levels.items()],
+    )
+
+
+def _outcome_of(result: decisions_pb2.BatchLinkResult) -> str:
+    refused = _REASONS.get(result.error_reason, f"{REFUSED}: {result.error_reason}")
+    return _OUTCOMES.get(result.outcome, refused)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from nhip.patient_index.v1 import resources_pb2 as _resources_pb2
 import builtins as _builtins
 import sys
@@ -18,6 +19,28 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _LinkOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LinkOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LinkOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LINK_OUTCOME_UNSPECIFIED: _LinkOutcome.ValueType  # 0
+    LINK_OUTCOME_MERGED: _LinkOutcome.ValueType  # 1
+    LINK_OUTCOME_TOGETHER: _LinkOutcome.ValueType  # 2
+    """They were one person already."""
+    LINK_OUTCOME_REFUSED: _LinkOutcome.ValueType  # 3
+
+class LinkOutcome(_LinkOutcome, metaclass=_LinkOutcomeEnumTypeWrapper):
+    """What became of a pair."""
+
+LINK_OUTCOME_UNSPECIFIED: LinkOutcome.ValueType  # 0
+LINK_OUTCOME_MERGED: LinkOutcome.ValueType  # 1
+LINK_OUTCOME_TOGETHER: LinkOutcome.ValueType  # 2
+"""They were one person already."""
+LINK_OUTCOME_REFUSED: LinkOutcome.ValueType  # 3
+Global___LinkOutcome: _TypeAlias = LinkOutcome  # noqa: Y015
 
 @_typing.final
 class MergePersonsRequest(_message.Message):
@@ -354,3 +377,137 @@ class GetDecisionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetDecisionResponse: _TypeAlias = GetDecisionResponse  # noqa: Y015
+
+@_typing.final
+class BatchLinkRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINKS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model that weighed them, with its version."""
+    reason: _builtins.str
+    request_id: _builtins.str
+    validate_only: _builtins.bool
+    """Say what would happen, but write nothing."""
+    @_builtins.property
+    def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___PairLink]:
+        """In the order in which they are decided: the surest first."""
+
+    def __init__(
+        self,
+        *,
+        links: _abc.Iterable[Global___PairLink] | None = ...,
+        model: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["links", b"links", "model", b"model", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchLinkRequest: _TypeAlias = BatchLinkRequest  # noqa: Y015
+
+@_typing.final
+class PairLink(_message.Message):
+    """Two registrations that a batch found to be one person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRATION_ID_FIELD_NUMBER: _builtins.int
+    OTHER_REGISTRATION_ID_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    registration_id: _builtins.str
+    other_registration_id: _builtins.str
+    weight: _builtins.float
+    """In bits, by the request's model."""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.FieldWeight]:
+        """What was found of each field; a weight of 0 where the batch tells none."""
+
+    def __init__(
+        self,
+        *,
+        registration_id: _builtins.str = ...,
+        other_registration_id: _builtins.str = ...,
+        weight: _builtins.float = ...,
+        fields: _abc.Iterable[_resources_pb2.FieldWeight] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "other_registration_id", b"other_registration_id", "registration_id", b"registration_id", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PairLink: _TypeAlias = PairLink  # noqa: Y015
+
+@_typing.final
+class BatchLinkResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    MOVES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchLinkResult]: ...
+    @_builtins.property
+    def moves(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Move]:
+        """The registrations that change person."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___BatchLinkResult] | None = ...,
+        moves: _abc.Iterable[_resources_pb2.Move] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["moves", b"moves", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchLinkResponse: _TypeAlias = BatchLinkResponse  # noqa: Y015
+
+@_typing.final
+class BatchLinkResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    PERSON_ID_FIELD_NUMBER: _builtins.int
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    ERROR_REASON_FIELD_NUMBER: _builtins.int
+    ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
+    ERROR_PAIR_FIELD_NUMBER: _builtins.int
+    outcome: Global___LinkOutcome.ValueType
+    person_id: _builtins.str
+    """Whom both stand for now; empty where they are refused."""
+    decision_id: _builtins.str
+    """Set where they were brought together by this call."""
+    error_reason: _builtins.str
+    """Set where they are refused: the reason, and between whom."""
+    error_message: _builtins.str
+    @_builtins.property
+    def error_pair(self) -> _resources_pb2.RegistrationPair: ...
+    def __init__(
+        self,
+        *,
+        outcome: Global___LinkOutcome.ValueType = ...,
+        person_id: _builtins.str = ...,
+        decision_id: _builtins.str = ...,
+        error_reason: _builtins.str = ...,
+        error_message: _builtins.str = ...,
+        error_pair: _resources_pb2.RegistrationPair | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error_pair", b"error_pair"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_id", b"decision_id", "error_message", b"error_message", "error_pair", b"error_pair", "error_reason", b"error_reason", "outcome", b"outcome", "person_id", b"person_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchLinkResult: _TypeAlias = BatchLinkResult  # noqa: Y015

@@ -209,6 +209,11 @@ class PatientIndexServiceStub:
                 request_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelRequest.SerializeToString,
                 response_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelResponse.FromString,
                 _registered_method=True)
+        self.BatchLink = channel.unary_unary(
+                '/nhip.patient_index.v1.PatientIndexService/BatchLink',
+                request_serializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.BatchLinkRequest.SerializeToString,
+                response_deserializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.BatchLinkResponse.FromString,
+                _registered_method=True)
         self.StreamRegistrations = channel.stream_unary(
                 '/nhip.patient_index.v1.PatientIndexService/StreamRegistrations',
                 request_serializer=nhip_dot_patient__index_dot_v1_dot_service__pb2.StreamRegistrationsRequest.SerializeToString,
@@ -514,6 +519,19 @@ class PatientIndexServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchLink(self, request, context):
+        """Brings pairs of registrations together, as a batch of linkage joined them: the persons of both become one, by a decision
+        of kind MERGE that can be taken back, with the batch's model, weight and levels as its evidence. Pairs are decided in
+        the order of the request, each by itself; the answers stand in that order. What somebody parted or ordained stays, and
+        is refused. The same again changes nothing. Announces each registration that moves.
+        Tells of a pair that is refused: REGISTRATION_UNKNOWN, REGISTRATION_SAME, HELD_APART (somebody unlinked, split or judged
+        two that would come together), OVERRIDDEN_APART; the last two with those two registrations.
+        Fails with ABORTED, reason INDEX_BUSY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StreamRegistrations(self, request_iterator, context):
         """Registers as many as come, in groups that are each kept when they are placed; a stream that breaks has lost nothing that
         was kept, and sending it again changes nothing. Answers what became of all when the stream ends.
@@ -704,6 +722,11 @@ def add_PatientIndexServiceServicer_to_server(servicer, server):
                     servicer.AdoptModel,
                     request_deserializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelRequest.FromString,
                     response_serializer=nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelResponse.SerializeToString,
+            ),
+            'BatchLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchLink,
+                    request_deserializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.BatchLinkRequest.FromString,
+                    response_serializer=nhip_dot_patient__index_dot_v1_dot_decisions__pb2.BatchLinkResponse.SerializeToString,
             ),
             'StreamRegistrations': grpc.stream_unary_rpc_method_handler(
                     servicer.StreamRegistrations,
@@ -1635,6 +1658,33 @@ class PatientIndexService:
             '/nhip.patient_index.v1.PatientIndexService/AdoptModel',
             nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelRequest.SerializeToString,
             nhip_dot_patient__index_dot_v1_dot_models__pb2.AdoptModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nhip.patient_index.v1.PatientIndexService/BatchLink',
+            nhip_dot_patient__index_dot_v1_dot_decisions__pb2.BatchLinkRequest.SerializeToString,
+            nhip_dot_patient__index_dot_v1_dot_decisions__pb2.BatchLinkResponse.FromString,
             options,
             channel_credentials,
             insecure,

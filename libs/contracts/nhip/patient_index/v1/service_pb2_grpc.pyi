@@ -181,6 +181,15 @@ class PatientIndexServiceStub:
     goes back: flips that nobody judged meanwhile leave the queue.
     Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reason MODEL_UNAPPROVED.
     """
+    BatchLink: _grpc.UnaryUnaryMultiCallable[_decisions_pb2.BatchLinkRequest, _decisions_pb2.BatchLinkResponse]
+    """Brings pairs of registrations together, as a batch of linkage joined them: the persons of both become one, by a decision
+    of kind MERGE that can be taken back, with the batch's model, weight and levels as its evidence. Pairs are decided in
+    the order of the request, each by itself; the answers stand in that order. What somebody parted or ordained stays, and
+    is refused. The same again changes nothing. Announces each registration that moves.
+    Tells of a pair that is refused: REGISTRATION_UNKNOWN, REGISTRATION_SAME, HELD_APART (somebody unlinked, split or judged
+    two that would come together), OVERRIDDEN_APART; the last two with those two registrations.
+    Fails with ABORTED, reason INDEX_BUSY.
+    """
     StreamRegistrations: _grpc.StreamUnaryMultiCallable[_service_pb2.StreamRegistrationsRequest, _service_pb2.StreamRegistrationsResponse]
     """Registers as many as come, in groups that are each kept when they are placed; a stream that breaks has lost nothing that
     was kept, and sending it again changes nothing. Answers what became of all when the stream ends.
@@ -340,6 +349,15 @@ class PatientIndexServiceAsyncStub(PatientIndexServiceStub):
     """Lets a model decide from now on; what was decided stays. Flips of its shadow run go to review. Adopting the previous one
     goes back: flips that nobody judged meanwhile leave the queue.
     Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reason MODEL_UNAPPROVED.
+    """
+    BatchLink: _aio.UnaryUnaryMultiCallable[_decisions_pb2.BatchLinkRequest, _decisions_pb2.BatchLinkResponse]  # type: ignore[assignment]
+    """Brings pairs of registrations together, as a batch of linkage joined them: the persons of both become one, by a decision
+    of kind MERGE that can be taken back, with the batch's model, weight and levels as its evidence. Pairs are decided in
+    the order of the request, each by itself; the answers stand in that order. What somebody parted or ordained stays, and
+    is refused. The same again changes nothing. Announces each registration that moves.
+    Tells of a pair that is refused: REGISTRATION_UNKNOWN, REGISTRATION_SAME, HELD_APART (somebody unlinked, split or judged
+    two that would come together), OVERRIDDEN_APART; the last two with those two registrations.
+    Fails with ABORTED, reason INDEX_BUSY.
     """
     StreamRegistrations: _aio.StreamUnaryMultiCallable[_service_pb2.StreamRegistrationsRequest, _service_pb2.StreamRegistrationsResponse]  # type: ignore[assignment]
     """Registers as many as come, in groups that are each kept when they are placed; a stream that breaks has lost nothing that
@@ -701,6 +719,21 @@ class PatientIndexServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lets a model decide from now on; what was decided stays. Flips of its shadow run go to review. Adopting the previous one
         goes back: flips that nobody judged meanwhile leave the queue.
         Fails with NOT_FOUND, reason MODEL_UNKNOWN; FAILED_PRECONDITION, reason MODEL_UNAPPROVED.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchLink(
+        self,
+        request: _decisions_pb2.BatchLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_decisions_pb2.BatchLinkResponse, _abc.Awaitable[_decisions_pb2.BatchLinkResponse]]:
+        """Brings pairs of registrations together, as a batch of linkage joined them: the persons of both become one, by a decision
+        of kind MERGE that can be taken back, with the batch's model, weight and levels as its evidence. Pairs are decided in
+        the order of the request, each by itself; the answers stand in that order. What somebody parted or ordained stays, and
+        is refused. The same again changes nothing. Announces each registration that moves.
+        Tells of a pair that is refused: REGISTRATION_UNKNOWN, REGISTRATION_SAME, HELD_APART (somebody unlinked, split or judged
+        two that would come together), OVERRIDDEN_APART; the last two with those two registrations.
+        Fails with ABORTED, reason INDEX_BUSY.
         """
 
     @_abc_1.abstractmethod
