@@ -33,7 +33,7 @@ def constants(tree: ast.Module) -> dict[str, object]:
 
 def declared() -> dict[str, tuple[str, str, tuple[str, ...]]]:
     found = {}
-    for folder in ("libs", "services", "tools/probe"):
+    for folder in ("libs", "services", "tools/probe", "tools/backup"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             if "contracts" in path.parts:
                 continue

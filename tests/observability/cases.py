@@ -16,6 +16,7 @@ CLAIMS_AT = _AT.format("claims", "claims-1:9464")
 AUDIT_AT = _AT.format("audit", "audit-1:9464")
 INDEX_AT = _AT.format("patient-index", "patient-index-1:9464")
 EXCHANGE_AT = _AT.format("exchange", "exchange-1:9464")
+ARCHIVER_AT = _AT.format("archiver", "archiver-1:9465")
 PROBE_AT = _AT.format("probe", "probe-1:9464")
 EDGE_AT = _AT.format("edge", "edge-1:9464")
 READ = 'grpc_service="nhip.records.v1.RecordsService", grpc_method="ReadResource"'
@@ -287,6 +288,31 @@ TRAVELLING = (
         },
         {"namespace": "health"},
         {PAGE: "15m 0s"},
+    ),
+    Case(
+        "NhipBackupBehind",
+        20,
+        {f"nhip_backup_covered_timestamp_seconds{{{ARCHIVER_AT}}}": "0+60x5 300+0x{minutes}"},
+        {
+            "each minute": {f"nhip_backup_covered_timestamp_seconds{{{ARCHIVER_AT}}}": "0+60x{minutes}"},
+            "four minutes without, and all of it caught up": {
+                f"nhip_backup_covered_timestamp_seconds{{{ARCHIVER_AT}}}": "0+60x10 600+0x3 840+60x{minutes}"
+            },
+        },
+        {"namespace": "health"},
+        {PAGE: "15m 0s"},
+    ),
+    Case(
+        "NhipBackupOld",
+        600,
+        {f"nhip_backup_base_due_timestamp_seconds{{{ARCHIVER_AT}}}": "3600+0x{minutes}"},
+        {
+            "made when it was due": {
+                f"nhip_backup_base_due_timestamp_seconds{{{ARCHIVER_AT}}}": "3600+0x60 90000+0x{minutes}"
+            },
+        },
+        {"namespace": "health"},
+        {TICKET: "9h 0m 0s"},
     ),
     Case(
         "NhipAuditInconsistent",

@@ -247,6 +247,19 @@ def _send(stand: Stand, rows: list[list[str]]) -> None:
 
 
 @contextlib.contextmanager
+def unwritable(stand: Stand) -> Iterator[None]:
+    """Where base backups were is something else."""
+    folder, aside = stand.repository / "base", stand.repository / "aside"
+    folder.rename(aside)
+    folder.write_text("not a folder", encoding="utf-8")
+    try:
+        yield
+    finally:
+        folder.unlink()
+        aside.rename(folder)
+
+
+@contextlib.contextmanager
 def old_review(stand: Stand) -> Iterator[None]:
     """Two hospitals wrote one number on two people, and nobody looked at the pair for eight days."""
     number = check_digit.make("977777777777")
@@ -287,6 +300,8 @@ FAULTS: dict[str, Break] = {
     "NhipProbeBroken": rpcs("patient_index.SearchPersons:error=1"),
     "NhipRestarting": dying,
     "NhipPoolExhausted": crowded,
+    "NhipBackupBehind": unwritable,
+    "NhipBackupOld": unwritable,
     "NhipCertificateEnds": ending_soon,
     "NhipFeedBehind": late,
     "NhipFeedFailing": refusing_rows,

@@ -6,11 +6,12 @@ Time in the rules goes sixty times as fast: what must hold for an hour must hold
 import contextlib
 import itertools
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +25,8 @@ from rich.console import Console
 from libs.database.ports import free_port
 from tests.observability.programs import programs
 from tests.support.whole import sample_of, walk
+from tools.backup.configuration import Configuration, configure
+from tools.backup.sealing import new_identity
 from tools.nhip.journey.trip import Trip
 from tools.nhip.platform import Platform
 from tools.nhip.sample import Sample
@@ -55,6 +58,11 @@ class Stand:
     def __post_init__(self) -> None:
         console = Console(file=StringIO())
         self.trip = Trip(self.platform, self.sample, console, f"{self.sample.seed:04d}")
+
+    @property
+    def repository(self) -> Path:
+        """Where the home is backed up to."""
+        return self.folder / "backups"
 
     def query(self, expression: str) -> list[dict]:
         """The instant vector. Raises AssertionError with what Prometheus says of the expression."""
@@ -102,7 +110,7 @@ def standing(folder: Path, setenv: Callable[[str, str], None]) -> Iterator[Stand
                 stand.target(service)
             well, printed = walk(running, stand.sample, folder / "journey.json")
             assert well, printed
-            with contextlib.closing(stand.trip), _load(stand), _probing(stand):
+            with contextlib.closing(stand.trip), _load(stand), _probing(stand), _archiving(stand):
                 yield stand
 
 
@@ -184,9 +192,9 @@ def _listening() -> Iterator[tuple[str, Alerts]]:
 
 
 @contextlib.contextmanager
-def _running(program: Path, *words: str, log: Path) -> Iterator[None]:
+def _running(program: Path, *words: str, log: Path, environment: Mapping[str, str] | None = None) -> Iterator[None]:
     with log.open("wb") as output:
-        process = subprocess.Popen([program, *words], stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([program, *words], stdout=output, stderr=subprocess.STDOUT, env=environment)
         try:
             yield
         finally:
@@ -213,6 +221,25 @@ def _probing(stand: Stand) -> Iterator[None]:
     with _running(Path(sys.executable), *words, "--metrics", address, log=stand.folder / "probe.log"):
         stand.scrape("probe", address)
         _until(lambda: bool(stand.query("nhip_probe_held_timestamp_seconds > 0")))
+        yield
+
+
+@contextlib.contextmanager
+def _archiving(stand: Stand) -> Iterator[None]:
+    """The home's log is received, and a base backup made."""
+    address, home = f"127.0.0.1:{free_port()}", stand.platform.home.path
+    recipient = new_identity(stand.folder / "backup.key")
+    configure(home, Configuration(str(stand.repository), str(recipient)))
+    environment = {
+        **os.environ,
+        "NHIP_BACKUP_HOME": str(home),
+        "NHIP_BACKUP_URL": stand.platform.databases.postgres.url("postgres"),
+        "NHIP_BACKUP_METRICS": address,
+    }
+    words = ("-m", "tools.backup.archiver", "archive")
+    with _running(Path(sys.executable), *words, log=stand.folder / "archiver.log", environment=environment):
+        stand.scrape("archiver", address)
+        _until(lambda: bool(stand.query("nhip_backup_base_timestamp_seconds > 0")))
         yield
 
 

@@ -20,8 +20,10 @@ from pathlib import Path
 
 import asyncpg
 import psutil
+from prometheus_client import Gauge
 
 from libs.database.embedded import programs
+from libs.runtime.telemetry import start_metrics
 from tools.backup.configuration import Configuration, configuration_of
 from tools.backup.repository import (
     SEGMENT_BYTES,
@@ -34,6 +36,12 @@ from tools.backup.repository import (
 )
 from tools.backup.sealing import recipient_of, seal
 from tools.backup.taking import environment_for, keep_secrets, take_base
+
+COVERED = Gauge(
+    "nhip_backup_covered_timestamp_seconds", "Unix time up to which the repository lacks nothing; 0: never."
+)
+BASE = Gauge("nhip_backup_base_timestamp_seconds", "Unix time of the newest base backup; 0: there is none.")
+DUE = Gauge("nhip_backup_base_due_timestamp_seconds", "Unix time when the next base backup is due; 0: at once.")
 
 SLOT = "nhip_backup"
 EVERY_SECONDS = 2.0
@@ -76,11 +84,20 @@ class Archiver:
                 await self._archive(stopping)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, BackupError) as error:
                 _say(f"the log is not received: {type(error).__name__}: {error}")
+                self._tell()
             if stopping.is_set():
                 return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _tell(self) -> None:
+        """What is in the repository, as metrics; of one that cannot be read they stay as they were."""
+        with contextlib.suppress(OSError, BackupError):
+            coverage, bases = self.repository.coverage(), self.repository.bases()
+            COVERED.set(coverage.moment.timestamp() if coverage else 0)
+            BASE.set(bases[-1].moment.timestamp() if bases else 0)
+            DUE.set((bases[-1].moment + self._every).timestamp() if bases else 0)
 
     async def _archive(self, stopping: asyncio.Event) -> None:
         self.repository.prepare()
@@ -93,6 +110,7 @@ class Archiver:
                     await self._take_base()
                 while not stopping.is_set():
                     await self._cover(connection, receiver)
+                    self._tell()
                     if self._is_base_due():
                         await self._take_base()
                     with contextlib.suppress(TimeoutError):
@@ -116,8 +134,11 @@ class Archiver:
 
     def _is_base_due(self) -> bool:
         bases = self.repository.bases()
-        every = timedelta(hours=self.configuration.every_hours)
-        return not bases or datetime.now(UTC) - bases[-1].moment > every
+        return not bases or datetime.now(UTC) - bases[-1].moment > self._every
+
+    @property
+    def _every(self) -> timedelta:
+        return timedelta(hours=self.configuration.every_hours)
 
     async def _take_base(self) -> None:
         began = time.monotonic()
@@ -219,6 +240,7 @@ async def main(environment: Mapping[str, str] = os.environ) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    _say(f"metrics at {start_metrics(environment.get('NHIP_BACKUP_METRICS', '127.0.0.1:0'))}")
     url = environment["NHIP_BACKUP_URL"]
     await Archiver(url, home / "postgres-log", home / "secrets", configuration).run(stopping)
 

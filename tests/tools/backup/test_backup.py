@@ -2,13 +2,14 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 
 from libs.database.embedded import EmbeddedPostgres
 from tools.backup.archiver import Archiver
@@ -129,6 +130,31 @@ async def test_a_destroyed_cluster_comes_back_as_of_any_moment_and_what_is_writt
     assert [base.timeline for base in repository.bases()] == [1, 2]
     _, second_life = await brought_back(repository, key, place / "second", None)
     assert second_life == {"first", SECRET, "second", "fourth", "fifth"}
+
+
+def told(what: str) -> float:
+    return REGISTRY.get_sample_value(f"nhip_backup_{what}_timestamp_seconds") or 0.0
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(120):
+        while not is_so():
+            await asyncio.sleep(0.05)
+
+
+async def test_the_archiver_tells_what_is_in_the_repository_and_when_nothing_is(home_path: Path, place: Path) -> None:
+    directory = place / "repository"
+    async with archived(home_path, directory, str(new_identity(place / "key"))) as (postgres, repository):
+        moment = await write(postgres, "first")
+        await until(lambda: told("covered") >= moment.timestamp())
+        (base,) = repository.bases()
+        assert told("base") == base.moment.timestamp()
+        assert told("base_due") == told("base") + timedelta(hours=24).total_seconds()
+        # Somebody takes the base backups away, and puts something else in their place.
+        (directory / "base").rename(directory / "aside")
+        (directory / "base").write_text("not a folder")
+        await until(lambda: told("base") == told("base_due") == 0)
+        assert told("covered") > 0
 
 
 async def test_what_was_damaged_lost_or_sealed_for_another_is_refused_and_named(home_path: Path, place: Path) -> None:

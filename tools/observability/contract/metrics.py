@@ -283,6 +283,14 @@ METRICS = (
     ),
     Metric("nhip_probe_walk_seconds", Kind.HISTOGRAM, "Time of a walk on which every invariant held.", ("probe",)),
     Metric("nhip_probe_held_timestamp_seconds", Kind.GAUGE, "Unix time when every invariant last held.", ("probe",)),
+    *(
+        Metric(name, Kind.GAUGE, meaning, ("archiver",))
+        for name, meaning in (
+            ("nhip_backup_covered_timestamp_seconds", "Unix time up to which the repository lacks nothing; 0: never."),
+            ("nhip_backup_base_timestamp_seconds", "Unix time of the newest base backup; 0: there is none."),
+            ("nhip_backup_base_due_timestamp_seconds", "Unix time when the next base backup is due; 0: at once."),
+        )
+    ),
 )
 
 _GENERATION = Label("generation", "of the collector", frozenset({"0", "1", "2"}))

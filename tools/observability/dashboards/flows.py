@@ -26,6 +26,11 @@ POSTGRESQL = Sheet(
         panel("Late", "Calls that ran out of time.", "reqps",
               (rate("grpc_server_handled_total", "job, grpc_method", 'grpc_code="DEADLINE_EXCEEDED"'),
                "{{job}} {{grpc_method}}")),
+        panel("Not backed up", "On one machine: how much time of writes would be lost with it.", "s",
+              (f"time() - max by (namespace) (nhip_backup_covered_timestamp_seconds{{{HERE}}})", "lost")),
+        panel("Age of the base backup", "On one machine: a restore replays all that was written since.", "s",
+              (f"time() - max by (namespace) (nhip_backup_base_timestamp_seconds{{{HERE}}})", "age"),
+              (f"time() - max by (namespace) (nhip_backup_base_due_timestamp_seconds{{{HERE}}})", "overdue")),
     ),
 )  # fmt: skip
 

@@ -23,6 +23,8 @@ _HEARTBEATS = 12
 _STARTS, _DECISIONS = 300, 60
 # Two walks of the probe, and the time that they take.
 _WALKS = 20
+# The archiver looks every other second, and after failures every half a minute.
+_LOOKS = 60
 # A batch that cannot be applied is tried again every five seconds.
 _RETRIES = 60
 JOBS = "|".join(service.replace("_", "-") for service in EVERY)
@@ -159,6 +161,24 @@ def services(pace: Pace) -> tuple[Alert, ...]:
             2 * MINUTE,
             "{{ $labels.job }} cannot store any more",
             "Writes of {{ $labels.job }} are refused because the disk or memory of its database is full.",
+        ),
+        Alert(
+            # Of an archiver that is gone, what it said last still counts.
+            "NhipBackupBehind", PAGE,
+            "time() - max by (namespace)"
+            f" (last_over_time(nhip_backup_covered_timestamp_seconds[{pace.lasting(DAY)}]))"
+            f" > {pace.seconds(5 * MINUTE, _LOOKS):g}",
+            2 * MINUTE,
+            "What is written is not backed up",
+            "If the machine were lost now, {{ $value | humanizeDuration }} of writes would be.",
+        ),
+        Alert(
+            "NhipBackupOld", TICKET,
+            "time() - max by (namespace)"
+            f" (last_over_time(nhip_backup_base_due_timestamp_seconds[{pace.lasting(DAY)}])) > {pace.seconds(6 * HOUR):g}",
+            10 * MINUTE,
+            "A base backup has been due for hours",
+            "The next base backup has been due for {{ $value | humanizeDuration }}.",
         ),
         Alert(
             "NhipCertificateEnds", TICKET,
