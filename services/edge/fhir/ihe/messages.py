@@ -2,8 +2,8 @@
 
 https://profiles.ihe.net/ITI/PMIR/ITI-93.html. The history within the message is carried out as one transaction, all or
 nothing; then the merges are linked. Each of these is harmless when done again, so that a message that was cut off is sent
-again whole. A Patient is known by the source's own number, whatever logical id the source gave it. Taking a merge back is
-not part of the transaction; the index's unlink does it.
+again whole. A Patient is known by the source's own number, whatever logical id the source gave it. One that was merged and
+comes again as active and without its link is unmerged.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from services.edge.asgi import Reply, Request
 from services.edge.faults import Refusal, fault_of
 from services.edge.fhir import patient
 from services.edge.fhir.ihe.merging import merge, successor_of
+from services.edge.fhir.ihe.unmerging import unmerge_if_restored
 from services.edge.fhir.incoming import Entry, entries_of
 from services.edge.fhir.interaction import base_url, read_body, require_type
 from services.edge.fhir.outcome import CONTENT_TYPE
@@ -40,6 +41,8 @@ class _Change:
 
     entry: Entry
     successor: dict[str, Any] | None
+    # Told anew of somebody who may have been merged before, and is nobody's duplicate now.
+    is_revised: bool = False
 
 
 async def process_message(upstream: Upstream, request: Request, transaction: Transaction) -> Reply:
@@ -53,6 +56,8 @@ async def process_message(upstream: Upstream, request: Request, transaction: Tra
         for change, registration_id in zip(changes, _ids(answer), strict=True):
             if change.successor is not None:
                 await merge(upstream, request, registration_id, change.successor, f"{change.entry.place}.resource")
+            elif change.is_revised:
+                await unmerge_if_restored(upstream, request, registration_id)
     except (NhipError, Refusal, grpc.aio.AioRpcError) as error:
         raise _within_history(error) from None
     return Reply(200, _response(request, header), CONTENT_TYPE)
@@ -109,7 +114,8 @@ async def _change(upstream: Upstream, request: Request, entry: Entry) -> _Change
         return _Change(await _deprecated(upstream, request, entry, resource_id, successor), successor)
     # By its own number the Patient is found, or made; the source's logical id and address say nothing here.
     full_url = entry.full_url if entry.full_url.startswith("urn:") else ""
-    return _Change(replace(entry, method="POST", url=patient.TYPE, full_url=full_url), successor)
+    is_revised = entry.method == "PUT" and successor is None and entry.resource.get("active") is not False
+    return _Change(replace(entry, method="POST", url=patient.TYPE, full_url=full_url), successor, is_revised)
 
 
 async def _deprecated(

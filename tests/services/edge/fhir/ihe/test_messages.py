@@ -87,6 +87,37 @@ async def test_a_merge_links_the_replaced_registration_and_an_unlink_takes_it_ba
     assert await person_of(source, "A-2") == before
 
 
+async def test_a_patient_that_comes_without_its_link_is_unmerged_and_stands_as_before(source):
+    stranger = numbered("A-2", birthDate="1990-01-01", name=[{"given": ["มานี"], "family": "มีสุข"}])
+    await send(source, entry("POST", "Patient", numbered("A-1")), entry("POST", "Patient", stranger))
+    before = await person_of(source, "A-2")
+    link = {"other": {"identifier": {"system": HN, "value": "A-1"}}, "type": "replaced-by"}
+    await send(source, entry("PUT", "Patient/2", {**stranger, "active": False, "link": [link]}))
+    assert await person_of(source, "A-2") == await person_of(source, "A-1")
+    # Still inactive, it is not said to stand for itself.
+    await send(source, entry("PUT", "Patient/2", {**stranger, "active": False}))
+    assert await person_of(source, "A-2") == await person_of(source, "A-1")
+    for _ in range(2):
+        taken = await send(source, entry("PUT", "Patient/2", {**stranger, "active": True}))
+        assert taken.status_code == 200, taken.text
+        assert await person_of(source, "A-2") == before != await person_of(source, "A-1")
+    filed = next(one for one in await patients(source) if one["identifier"][0]["value"] == "A-2")
+    assert (filed["active"], "link" in filed) == (True, False)
+    told = await source.get(f"/v1/registrations/{filed['id']}/decisions")
+    assert [one["kind"] for one in told.json()["decisions"]][-2:] == ["DECISION_KIND_LINK", "DECISION_KIND_REVERT"]
+
+
+async def test_what_people_linked_no_revision_of_the_source_parts(source):
+    stranger = numbered("A-2", birthDate="1990-01-01", name=[{"given": ["มานี"], "family": "มีสุข"}])
+    await send(source, entry("POST", "Patient", numbered("A-1")), entry("POST", "Patient", stranger))
+    filed = next(one for one in await patients(source) if one["identifier"][0]["value"] == "A-2")
+    body = {"personId": await person_of(source, "A-1"), "reason": "the same face"}
+    await source.post(f"/v1/registrations/{filed['id']}:link", json=body)
+    taken = await send(source, entry("PUT", "Patient/2", {**stranger, "active": True}))
+    assert taken.status_code == 200, taken.text
+    assert await person_of(source, "A-2") == await person_of(source, "A-1")
+
+
 async def test_a_merge_may_name_both_by_their_ids_alone(source):
     await send(
         source, entry("POST", "Patient", numbered("A-1")), entry("POST", "Patient", numbered("A-2", gender="female"))
