@@ -8,7 +8,6 @@ stop    followers, background work, access log, channels, database, telemetry: w
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 import sys
@@ -34,6 +33,7 @@ from libs.pages import PageTokens
 from libs.runtime.call import ACCESS_FEED, Host
 from libs.runtime.certificates import CertificateError, Certificates
 from libs.runtime.channels import Secured, ServiceCredentials, open_channel
+from libs.runtime.collector import spare_the_collector
 from libs.runtime.faults import FaultPlan
 from libs.runtime.health import SERVING, Health
 from libs.runtime.interceptors import Interceptor
@@ -52,9 +52,6 @@ from libs.runtime.keys import KeyRing, apply_keys, reset_keys
 from libs.runtime.server import add_services, new_server
 from libs.runtime.settings import Settings, SettingsError
 from libs.runtime.telemetry import READY, start_logging, start_metrics, start_tracing, watch_loop
-
-# Allocations without a release, between two looks of the cyclic garbage collector.
-COLLECTOR_THRESHOLD = 50_000
 
 log = logging.getLogger(__name__)
 
@@ -231,17 +228,6 @@ def _chain(
         Freshness(settings.service, followers),
         Replay(),
     )
-
-
-def spare_the_collector() -> None:
-    """Lets the cyclic garbage collector look at less, and less often.
-
-    What was made until now stays until the end; and a batch of two thousand resources makes objects by the hundred thousand
-    that reference counting frees by itself. The default threshold of 700 would search for cycles among them all the time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECTOR_THRESHOLD, 10, 10)
 
 
 async def _watched(run: Callable[[], Awaitable[None]]) -> None:

@@ -20,6 +20,7 @@ import uvicorn
 import uvloop
 
 from libs.runtime.certificates import CertificateError, Certificates
+from libs.runtime.collector import spare_the_collector
 from libs.runtime.settings import Settings, SettingsError
 from libs.runtime.telemetry import READY, start_logging, start_metrics, start_tracing, watch_loop
 from services.edge.app import Edge
@@ -156,6 +157,7 @@ async def _serve(settings: Settings, listen: str, prometheus: Prometheus | None)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     process = await start(settings, listen, prometheus=prometheus)
+    spare_the_collector()
     log.info("serving HTTP at %s, metrics at %s", process.address, metrics)
     lag = asyncio.create_task(watch_loop())
     await stopping.wait()
