@@ -154,9 +154,9 @@ def service_signing_key(platform_key: bytes) -> bytes:
     return hashlib.sha256(b"service-tokens" + platform_key).digest()
 
 
-def service_token(platform_key: bytes, service: str) -> str:
-    """A token by which a service shows another that it is one of the platform; valid for five minutes."""
-    now = int(time.time())
+def service_token(platform_key: bytes, service: str, at: float | None = None) -> str:
+    """A token by which a service shows another that it is one of the platform; valid for five minutes from `at`, or now."""
+    now = int(time.time() if at is None else at)
     claims = {
         "iss": SERVICE_ISSUER,
         "aud": AUDIENCE,

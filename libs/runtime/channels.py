@@ -1,5 +1,6 @@
 """Channels to other services: retries for what may be repeated, the trace carried on, and certificates where they are set."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from opentelemetry.propagate import inject
 
 from libs.access.tokens import SERVICE_TOKEN_SECONDS, service_token
-from libs.clock import system_clock
+from libs.clock import Clock, system_clock
 from libs.runtime.certificates import Certificates, name_of
 from libs.runtime.policy import methods_of
 from libs.runtime.renewing import RenewingChannel
@@ -88,20 +89,22 @@ def open_channel(address: str, *services: ServiceDescriptor, secured: Secured | 
 
 
 class ServiceCredentials:
-    """The metadata by which this service shows itself to others; renewed before it expires."""
+    """The metadata by which this service shows itself to others; renewed before it expires, and when the clock was set."""
 
-    def __init__(self, platform_key: bytes, service: str) -> None:
+    def __init__(self, platform_key: bytes, service: str, clock: Clock = system_clock) -> None:
         self._platform_key = platform_key
         self._service = service
+        self._clock = clock
         self._token = ""
-        self._renew_at = 0.0
+        self._made_at = -math.inf
 
     def __call__(self) -> tuple[tuple[str, str], ...]:
         """Authorization metadata, with the trace context."""
-        now = system_clock().timestamp()
-        if now >= self._renew_at:
-            self._token = service_token(self._platform_key, self._service)
-            self._renew_at = now + SERVICE_TOKEN_SECONDS / 2
+        now = self._clock().timestamp()
+        # A token of a moment that is still to come was made before the clock was set back, and is refused until then.
+        if not self._made_at <= now < self._made_at + SERVICE_TOKEN_SECONDS / 2:
+            self._token = service_token(self._platform_key, self._service, now)
+            self._made_at = now
         return outgoing(f"Bearer {self._token}")
 
 

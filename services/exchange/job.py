@@ -57,13 +57,13 @@ class Job:
     async def commit(self, chunk: Chunk) -> None:
         """Moves on by a chunk, in one transaction. Raises LeaseLostError."""
         async with self.database.writing() as writer:
-            await progress.commit(writer, self.lease, self.organization_id, chunk, self.clock() + LEASE)
+            await progress.commit(writer, self.lease, self.organization_id, chunk, LEASE)
         figures.count_rows(chunk)
 
     async def renew(self) -> bool:
         """Keeps the lease; False when it was lost."""
         async with self.database.writing() as writer:
-            return await jobs.renew(writer, self.lease, self.clock() + LEASE)
+            return await jobs.renew(writer, self.lease, LEASE)
 
     async def spool(self, file: IO[bytes]) -> None:
         """Writes the stored bytes into a file. Raises EOFError where they are not complete."""

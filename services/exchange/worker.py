@@ -118,13 +118,13 @@ class Worker:
         async with self._taking:
             now, running = self._clock(), sorted(self._running)
             async with self._database.reading() as reader:
-                waiting = await jobs.next_waiting(reader, self._instance, running, now)
+                waiting = await jobs.next_waiting(reader, self._instance, running)
             if waiting is None:
                 return None
             import_id, organization_id = waiting
             async with self._database.writing() as writer:
                 await writer.lock(import_id, f"importing/{organization_id}")
-                taken = await jobs.take(writer, import_id, self._instance, running, now, now + LEASE)
+                taken = await jobs.take(writer, import_id, self._instance, running, now, LEASE)
                 if taken is not None:
                     writer.announce(FEED, import_id, event_of(taken))
             if taken is not None:

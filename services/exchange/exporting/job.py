@@ -44,12 +44,12 @@ class ExportJob:
         """Moves on to a position, with what was put on the shelf, in one transaction. Raises LeaseLostError."""
         files, chunks = self.shelf.taken()
         async with self.database.writing() as writer:
-            await exports.advance(writer, self.lease, position, resources, files, chunks, self.clock() + LEASE)
+            await exports.advance(writer, self.lease, position, resources, files, chunks, LEASE)
 
     async def renew(self) -> bool:
         """Keeps the lease; False when it was lost."""
         async with self.database.writing() as writer:
-            return await exports.renew(writer, self.lease, self.clock() + LEASE)
+            return await exports.renew(writer, self.lease, LEASE)
 
     async def finish(self, state: State, reason: str = "", message: str = "") -> None:
         """Ends it; its files are complete where it succeeded. Raises LeaseLostError."""

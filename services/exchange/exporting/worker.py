@@ -65,7 +65,7 @@ class Exporter:
         """Takes one export up and carries it as far as it goes; False when none waits."""
         now = self._clock()
         async with self._database.writing() as writer:
-            found = await exports.take(writer, self._instance, now, now + LEASE)
+            found = await exports.take(writer, self._instance, now, LEASE)
         if found is None:
             return False
         lease = Lease(found.export_id, self._instance, found.attempts)

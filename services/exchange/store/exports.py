@@ -1,7 +1,7 @@
 """Exports: begun, found, taken up, leased, moved on, finished, forgotten."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, select, text
 
@@ -44,15 +44,13 @@ _CHUNK = Statement(
         export_chunks.c.chunk == bindparam("chunk"),
     ),
 )
-# What this instance ran before it died is its own at once.
-_WAITING = (
-    "(state = 2 OR (state = 3 AND (leased_by = CAST(:instance AS text) OR leased_until < CAST(:now AS timestamptz))))"
-)
+# What this instance ran before it died is its own at once. Leases are by the database's clock, as in jobs.py.
+_WAITING = "(state = 2 OR (state = 3 AND (leased_by = CAST(:instance AS text) OR leased_until < now())))"
 _TAKE = Statement(
     "exports.take",
     text(
         "UPDATE exports SET state = 3, leased_by = CAST(:instance AS text),"
-        " leased_until = CAST(:until AS timestamptz), attempts = attempts + 1,"
+        " leased_until = now() + CAST(:kept AS interval), attempts = attempts + 1,"
         " started_at = COALESCE(started_at, CAST(:now AS timestamptz)) "
         f"WHERE export_id = (SELECT export_id FROM exports WHERE {_WAITING}"
         " ORDER BY state DESC, recorded_at, export_id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *"
@@ -60,7 +58,7 @@ _TAKE = Statement(
 )
 _HELD = "export_id = :id AND state = 3 AND leased_by = :instance AND attempts = :attempt"
 _RENEW = Statement(
-    "exports.renew", text(f"UPDATE exports SET leased_until = CAST(:until AS timestamptz) WHERE {_HELD}")
+    "exports.renew", text(f"UPDATE exports SET leased_until = now() + CAST(:kept AS interval) WHERE {_HELD}")
 )
 _OPEN = Statement(
     "exports.open",
@@ -73,7 +71,7 @@ _ADVANCE = Statement(
     "exports.advance",
     text(
         "UPDATE exports SET part = :part, place = :place, resources = resources + :resources,"
-        f" leased_until = CAST(:until AS timestamptz) WHERE {_HELD}"
+        f" leased_until = now() + CAST(:kept AS interval) WHERE {_HELD}"
     ),
 )
 _KEEP_FILE = Statement(
@@ -174,15 +172,15 @@ async def read_chunk(reader: Reader, export_id: str, number: int, chunk: int) ->
     return value
 
 
-async def take(writer: Writer, instance: str, now: datetime, until: datetime) -> Export | None:
+async def take(writer: Writer, instance: str, now: datetime, kept: timedelta) -> Export | None:
     """Takes up the export that has waited longest; None when none waits."""
-    rows = await writer.change(_TAKE, instance=instance, now=now, until=until)
+    rows = await writer.change(_TAKE, instance=instance, now=now, kept=kept)
     return _export(rows[0]) if rows else None
 
 
-async def renew(writer: Writer, lease: Lease, until: datetime) -> bool:
+async def renew(writer: Writer, lease: Lease, kept: timedelta) -> bool:
     """Keeps a lease; False when it was lost."""
-    return await writer.execute(_RENEW, until=until, **_of(lease)) == 1
+    return await writer.execute(_RENEW, kept=kept, **_of(lease)) == 1
 
 
 async def note_walk(writer: Writer, lease: Lease, types: Sequence[str], registration_ids: Sequence[str]) -> Export:
@@ -200,11 +198,11 @@ async def advance(
     resources: int,
     files: Sequence[ExportFile],
     chunks: Sequence[ExportChunk],
-    until: datetime,
+    kept: timedelta,
 ) -> None:
     """Moves an export on by a page. Raises LeaseLostError, and then nothing of it is stored."""
     part, place = position
-    if await writer.execute(_ADVANCE, part=part, place=place, resources=resources, until=until, **_of(lease)) != 1:
+    if await writer.execute(_ADVANCE, part=part, place=place, resources=resources, kept=kept, **_of(lease)) != 1:
         raise LeaseLostError
     await _keep(writer, lease.import_id, files, chunks)
 

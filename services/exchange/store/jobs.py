@@ -1,7 +1,7 @@
 """Imports: found, listed, taken up, leased, finished."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import orjson
 from sqlalchemy import bindparam, select, text
@@ -55,9 +55,10 @@ _SNAPSHOT = Statement(
     ).columns(*imports.c),
 )
 # Of an organisation's files one runs at a time, oldest first. What this instance ran before it died is its own at once.
+# Leases are by the database's clock, which is one for all: by a clock that was set back, a job would stand for as long.
 _WAITING = (
     "(one.state = 2 OR (one.state = 3 AND (one.leased_by = CAST(:instance AS text)"
-    " OR one.leased_until < CAST(:now AS timestamptz))))"
+    " OR one.leased_until < now())))"
     " AND one.import_id <> ALL(CAST(:running AS text[]))"
     " AND NOT EXISTS (SELECT 1 FROM imports other WHERE other.organization_id = one.organization_id"
     " AND other.state = 3 AND other.import_id <> one.import_id)"
@@ -74,7 +75,7 @@ _TAKE = Statement(
     "imports.take",
     text(
         "UPDATE imports one SET state = 3, leased_by = CAST(:instance AS text),"
-        " leased_until = CAST(:until AS timestamptz), attempts = attempts + 1,"
+        " leased_until = now() + CAST(:kept AS interval), attempts = attempts + 1,"
         " started_at = COALESCE(started_at, CAST(:now AS timestamptz)) "
         "WHERE one.import_id = (SELECT one.import_id FROM imports one WHERE one.import_id = CAST(:id AS text) AND "
         + _WAITING
@@ -84,7 +85,7 @@ _TAKE = Statement(
 _HELD = "import_id = :id AND state = 3 AND leased_by = :instance AND attempts = :attempt"
 _RENEW = Statement(
     "imports.renew",
-    text("UPDATE imports SET leased_until = CAST(:until AS timestamptz) WHERE " + _HELD),
+    text("UPDATE imports SET leased_until = now() + CAST(:kept AS interval) WHERE " + _HELD),
 )
 _FINISH = Statement(
     "imports.finish",
@@ -167,23 +168,23 @@ async def snapshot(reader: Reader, page: int = 1000) -> AsyncIterator[Import]:
         after = rows[-1]["import_id"]
 
 
-async def next_waiting(reader: Reader, instance: str, running: Sequence[str], now: datetime) -> tuple[str, str] | None:
+async def next_waiting(reader: Reader, instance: str, running: Sequence[str]) -> tuple[str, str] | None:
     """The import to take up next with its organisation, or None."""
-    row = await reader.fetch_one(_NEXT, instance=instance, running=list(running), now=now)
+    row = await reader.fetch_one(_NEXT, instance=instance, running=list(running))
     return (row["import_id"], row["organization_id"]) if row else None
 
 
 async def take(
-    writer: Writer, import_id: str, instance: str, running: Sequence[str], now: datetime, until: datetime
+    writer: Writer, import_id: str, instance: str, running: Sequence[str], now: datetime, kept: timedelta
 ) -> Import | None:
     """Takes an import up, if it still waits."""
-    rows = await writer.change(_TAKE, id=import_id, instance=instance, running=list(running), now=now, until=until)
+    rows = await writer.change(_TAKE, id=import_id, instance=instance, running=list(running), now=now, kept=kept)
     return import_of(rows[0]) if rows else None
 
 
-async def renew(writer: Writer, lease: Lease, until: datetime) -> bool:
+async def renew(writer: Writer, lease: Lease, kept: timedelta) -> bool:
     """Keeps a lease; False when it was lost."""
-    return await writer.execute(_RENEW, until=until, **_of(lease)) == 1
+    return await writer.execute(_RENEW, kept=kept, **_of(lease)) == 1
 
 
 async def finish(

@@ -1,7 +1,7 @@
 """How far an import is: planned once, then moved on chunk by chunk, each in one transaction with what it left."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import timedelta
 
 import orjson
 from sqlalchemy import text
@@ -14,7 +14,7 @@ from services.exchange.store import inputs, people
 _ADVANCE = Statement(
     "progress.advance",
     text(
-        "UPDATE imports SET rows_done = rows_done + :rows, leased_until = CAST(:until AS timestamptz),"
+        "UPDATE imports SET rows_done = rows_done + :rows, leased_until = now() + CAST(:kept AS interval),"
         " cursor = COALESCE(CAST(:cursor AS text), cursor)"
         " WHERE import_id = :id AND state = 3 AND leased_by = :instance AND attempts = :attempt"
     ),
@@ -87,10 +87,10 @@ async def plan(writer: Writer, lease: Lease, files: Sequence[PlannedFile]) -> No
     )
 
 
-async def commit(writer: Writer, lease: Lease, organization_id: str, chunk: Chunk, until: datetime) -> None:
+async def commit(writer: Writer, lease: Lease, organization_id: str, chunk: Chunk, kept: timedelta) -> None:
     """Moves an import on by a chunk. Raises LeaseLostError, and then nothing of it is stored."""
     rows = sum(step.counts.total for step in chunk.steps)
-    if await writer.execute(_ADVANCE, rows=rows, until=until, cursor=chunk.cursor, **_of(lease)) != 1:
+    if await writer.execute(_ADVANCE, rows=rows, kept=kept, cursor=chunk.cursor, **_of(lease)) != 1:
         raise LeaseLostError
     steps = chunk.steps
     await writer.execute(

@@ -3,12 +3,16 @@
 import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from libs.runtime.channels import open_channel, target_of
+from libs.access.caller import CallerKind
+from libs.access.tokens import TokenVerifier
+from libs.errors import UnauthenticatedError
+from libs.runtime.channels import ServiceCredentials, open_channel, target_of
 from libs.runtime.health import NOT_SERVING, SERVING, Health
 
 ASK = "/nhip.testing.v1.Echo/Ask"
@@ -126,3 +130,24 @@ async def test_watches_do_not_hold_up_the_end_of_a_server():
         # `stop` lets calls in flight go on for 30 s.
         await asyncio.wait_for(replica.stop(), 10)
         assert await watch.read() is grpc.aio.EOF
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_service_whose_clock_was_wrong_shows_a_sound_token_as_soon_as_it_is_right(hours):
+    platform_key, wrong = b"k" * 32, timedelta(hours=hours)
+    credentials = ServiceCredentials(platform_key, "audit", lambda: datetime.now(UTC) + wrong)
+    verifier = TokenVerifier(dict, platform_key)
+
+    def shown() -> str:
+        return dict(credentials())["authorization"].removeprefix("Bearer ")
+
+    with pytest.raises(UnauthenticatedError):
+        verifier.verify(shown())
+    wrong = timedelta(0)
+    token = shown()
+    assert verifier.verify(token).kind is CallerKind.SERVICE
+    # It is the same until it is half as old as it may become.
+    wrong = timedelta(seconds=140)
+    assert shown() == token
+    wrong = timedelta(seconds=160)
+    assert shown() != token

@@ -255,12 +255,16 @@ async def _rejecting(running: Running) -> str:
         await writer.lock("01-rejecting")
         await uploads.begin(writer, lease.import_id, HCODE, Format.F43, "a.zip", now)
         await uploads.queue(writer, lease.import_id, "0" * 64, 1, now)
-        assert await jobs.take(writer, lease.import_id, lease.instance, [], now, now + UPLOAD_IDLE)
+        assert await jobs.take(writer, lease.import_id, lease.instance, [], now, UPLOAD_IDLE)
         await progress.plan(writer, lease, [PlannedFile("PERSON", 10), PlannedFile("SERVICE", 5)])
         rows = [(1, "SERVICE", 4), (0, "PERSON", 9), (1, "SERVICE", 2), (0, "PERSON", 2), (1, "SERVICE", 3)]
         told = [RejectedRow(at, file, Rejection(line, "CID", "REQUIRED", "empty", "a|b")) for at, file, line in rows]
         await progress.commit(
-            writer, lease, HCODE, Chunk([FileStep(0, Counts(rejected=2)), FileStep(1, Counts(rejected=3))], told), now
+            writer,
+            lease,
+            HCODE,
+            Chunk([FileStep(0, Counts(rejected=2)), FileStep(1, Counts(rejected=3))], told),
+            UPLOAD_IDLE,
         )
         await jobs.finish(writer, lease, lease.import_id, State.SUCCEEDED, now)
     return lease.import_id

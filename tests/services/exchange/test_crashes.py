@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -202,10 +203,29 @@ async def test_another_worker_takes_over_only_when_the_lease_is_over(
     with pytest.raises(Killed):
         await exchange.worker("exchange-0").run_once()
     assert not await exchange.worker("exchange-1").run_once()
-    exchange.late = jobs_module.LEASE * 2
+    await exchange.lapse()
     assert await exchange.worker("exchange-1").run_once()
     finished = await exchange.look(import_id)
     assert (finished.state, finished.found.attempts) == (State.SUCCEEDED, 2)
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(hours=-1)], ids=["ahead", "behind"])
+async def test_a_clock_that_was_set_neither_keeps_an_import_nor_gives_it_away(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch, jump: timedelta
+) -> None:
+    import_id = await exchange.queue(a_month())
+    exchange.late = jump
+    armed(monkeypatch, exchange.hood, Reaper("before commit", 2))
+    with pytest.raises(Killed):
+        await exchange.worker("exchange-0").run_once()
+    exchange.late = timedelta(0)
+    assert not await exchange.worker("exchange-1").run_once()
+    await exchange.lapse()
+    exchange.late = -jump
+    assert await exchange.worker("exchange-1").run_once()
+    finished = await exchange.look(import_id)
+    assert (finished.state, finished.found.attempts) == (State.SUCCEEDED, 2)
+    assert finished.counts("PERSON").created == COUNT
 
 
 async def test_who_lost_the_lease_stores_nothing_any_more(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +236,7 @@ async def test_who_lost_the_lease_stores_nothing_any_more(exchange: Exchange, mo
 
     async def commit(job: jobs_module.Job, chunk: Any) -> None:
         if job.lease.instance == "exchange-0" and not taken:
-            exchange.late = jobs_module.LEASE * 2
+            await exchange.lapse()
             taken.append(await other.run_once())
         await original(job, chunk)
 

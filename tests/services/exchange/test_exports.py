@@ -17,7 +17,6 @@ from services.exchange.exporting import run, shelf
 from services.exchange.exporting import worker as worker_module
 from services.exchange.exporting.job import KEPT_FOR, ExportJob
 from services.exchange.exporting.worker import Exporter
-from services.exchange.job import LEASE
 from services.exchange.model import Export, ExportFile, FileKind, State
 from services.exchange.store import exports
 from tests.services.exchange.neighbourhood import failure, refusal
@@ -186,7 +185,7 @@ async def test_another_worker_takes_over_only_when_the_lease_is_over(
     with pytest.raises(Killed):
         await exporter(exchange, "exchange-0").run_once()
     assert not await exporter(exchange, "exchange-1").run_once()
-    exchange.late = LEASE * 2
+    await exchange.lapse()
     assert await exporter(exchange, "exchange-1").run_once()
     found, _ = await look(exchange, export_id)
     assert (found.state, found.attempts) == (State.SUCCEEDED, 2)
