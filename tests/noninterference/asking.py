@@ -10,14 +10,12 @@ from urllib.parse import quote
 from libs.fhir.search_parameters import SearchParameter, parameters_of
 from tests.noninterference import words
 from tests.noninterference.stores import Pair
-from tests.noninterference.world import DIRECTORY, RECORDS
+from tests.noninterference.topics import CODES, LABELS, LINKS, TYPES, USEFUL, Pairs, targets
 
-TYPES = ("Patient", *RECORDS, *DIRECTORY)
 # What requests are mostly about: the types that refer to each other.
 _COMMON = ("Observation", "Encounter", "Condition", "Patient", "List", "Provenance", "Practitioner")
 _PREFIXES = ("", "", "eq", "ne", "gt", "ge", "lt", "le", "sa", "eb", "ap")
 _FHIR = {"content-type": "application/fhir+json"}
-Pairs = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -88,19 +86,19 @@ class Asking:
 
     def _parameter(self, kind: str) -> SearchParameter:
         known = sorted(parameters_of(kind).values(), key=lambda one: one.name)
-        useful = [one for one in known if (kind, one.name) in _USEFUL]
+        useful = [one for one in known if (kind, one.name) in USEFUL]
         return self.rng.choice(useful if useful and self.rng.random() < 0.75 else known)
 
     def _condition(self, kind: str, depth: int = 3) -> tuple[str, str]:
         """One parameter of a search, plain or by links."""
         draw = self.rng.random()
-        forth, back = _LINKS[kind]
+        forth, back = LINKS[kind]
         if depth and forth and draw < 0.15:
-            link, target = self.rng.choice([one for one in forth if (kind, one[0]) in _USEFUL] or forth)
+            link, target = self.rng.choice([one for one in forth if (kind, one[0]) in USEFUL] or forth)
             name, value = self._condition(target, depth - 1)
             return f"{link}:{target}.{name}", value
         if depth and back and draw < 0.3:
-            source, link = self.rng.choice([one for one in back if one in _USEFUL] or back)
+            source, link = self.rng.choice([one for one in back if one in USEFUL] or back)
             name, value = self._condition(source, depth - 1)
             return f"_has:{source}:{link}:{name}", value
         return self._plain(kind)
@@ -122,7 +120,7 @@ class Asking:
 
     def _token(self, parameter: SearchParameter) -> tuple[str, str]:
         rng = self.rng
-        system, codes = rng.choice(_CODES)
+        system, codes = rng.choice(CODES)
         code = rng.choice(codes)
         modifier = rng.choice(("", "", "", "", ":not", ":text", ":in", ":not-in", ":of-type"))
         if modifier in {":in", ":not-in"}:
@@ -156,7 +154,7 @@ class Asking:
 
     def _reference(self, parameter: SearchParameter) -> tuple[str, str]:
         rng = self.rng
-        target = rng.choice(_targets(parameter) or ["Patient"])
+        target = rng.choice(targets(parameter) or ["Patient"])
         if rng.random() < 0.1:
             return ":identifier", f"{words.LICENCE}|{rng.randrange(4)}"
         if rng.random() < 0.2:
@@ -180,7 +178,7 @@ class Asking:
             found.append(("_total", rng.choice(("accurate", "estimate", "none"))))
         if rng.random() < 0.35:
             sortable = [one.name for one in parameters_of(kind).values() if one.kind not in {"composite", "special"}]
-            useful = [one for one in sortable if (kind, one) in _USEFUL] or ["_id"]
+            useful = [one for one in sortable if (kind, one) in USEFUL] or ["_id"]
             names = [rng.choice(useful if rng.random() < 0.7 else sortable) for _ in range(rng.randint(1, 2))]
             found.append(("_sort", ",".join(rng.choice(("", "-")) + one for one in names)))
         if rng.random() < 0.15:
@@ -199,14 +197,14 @@ class Asking:
         suffix = ":iterate" if iterates else ""
         if rng.random() < 0.5:
             source = self._type() if iterates else kind
-            forth, _ = _LINKS[source]
+            forth, _ = LINKS[source]
             if not forth or rng.random() < 0.3:
                 return f"_include{suffix}", rng.choice(("*", f"{source}:*"))
             return f"_include{suffix}", f"{source}:{rng.choice(forth)[0]}"
-        _, back = _LINKS[kind]
+        _, back = LINKS[kind]
         if not back or rng.random() < 0.2:
             return f"_revinclude{suffix}", f"{self._type()}:*"
-        source, link = rng.choice([one for one in back if one in _USEFUL] or back)
+        source, link = rng.choice([one for one in back if one in USEFUL] or back)
         return f"_revinclude{suffix}", f"{source}:{link}"
 
     # Requests that read.
@@ -372,7 +370,7 @@ class Asking:
                 lambda: Ask("PATCH", "Observation", condition, patching, patch),
                 lambda: Ask("DELETE", self._key(rng.choice(_COMMON)), (), tuple(self._headers(**match))),
                 lambda: Ask("DELETE", "Observation", condition),
-                lambda: Ask("POST", f"{self._key('Observation')}/$meta-add", (), self._headers(), _LABELS),
+                lambda: Ask("POST", f"{self._key('Observation')}/$meta-add", (), self._headers(), LABELS),
             )
         )()  # fmt: skip
 
@@ -439,53 +437,3 @@ class Asking:
         if rng.random() < 0.4:
             query.append(("type_filters", f"Observation?{self._terms('Observation')}"))
         return Ask("export", "rpc:exports", tuple(query))
-
-
-_CODES = (
-    (words.LOINC, words.TESTS),
-    (words.ICD10, words.DIAGNOSES),
-    (words.ACT, ("AMB", "IMP")),
-    (words.TAGS, ("a", "b")),
-    ("", ("final", "finished", "active", "female", "current")),
-    (words.CONFIDENTIALITY, ("R",)),
-    (words.LICENCE, ("1", "2")),
-    (words.HN, ("HN-1", "HN-2")),
-)
-# What the worlds' bodies are found by; the rest mostly find nothing.
-_USEFUL = frozenset(
-    {
-        *(("Observation", name) for name in ("code", "date", "value-quantity", "encounter", "patient", "subject")),
-        *(("Observation", name) for name in ("performer", "has-member", "status", "code-value-quantity", "combo-code")),
-        *(("Encounter", name) for name in ("class", "status", "date", "patient", "service-provider", "participant")),
-        *(("Condition", name) for name in ("code", "recorded-date", "onset-date", "patient", "subject", "encounter")),
-        *(("Patient", name) for name in ("name", "family", "gender", "birthdate", "identifier", "_id")),
-        *(("List", name) for name in ("item", "patient", "status")),
-        *(("Provenance", name) for name in ("target", "recorded", "patient")),
-        *(("Practitioner", name) for name in ("name", "identifier")),
-        *(("AllergyIntolerance", name) for name in ("code", "patient", "criticality")),
-        *(("MedicationRequest", name) for name in ("patient", "medication", "authoredon", "encounter")),
-        *(("Location", name) for name in ("near", "name", "organization")),
-        *((kind, name) for kind in TYPES for name in ("_tag", "_lastUpdated", "_text", "_content", "_profile")),
-    }
-)
-
-
-def _targets(parameter: SearchParameter) -> list[str]:
-    return [one for one in TYPES if not parameter.targets or one in parameter.targets]
-
-
-def _links(kind: str) -> tuple[Pairs, Pairs]:
-    """The references of a type, with what they may point at, and those that may point at it, with whose they are."""
-    known = [(source, one) for source in TYPES for one in parameters_of(source).values() if one.kind == "reference"]
-    forth = [(one.name, target) for source, one in known if source == kind for target in _targets(one)]
-    back = [(source, one.name) for source, one in known if kind in _targets(one)]
-    return sorted(forth), sorted(back)
-
-
-_LINKS = {kind: _links(kind) for kind in TYPES}
-_LABELS = json.dumps(
-    {
-        "resourceType": "Parameters",
-        "parameter": [{"name": "meta", "valueMeta": {"tag": [{"system": words.TAGS, "code": "b"}]}}],
-    }
-)
